@@ -1,0 +1,47 @@
+# Every target makes and uses .venv. A torch that is already there is used.
+# The default torch is the 5 GB CUDA build; for the CPU-only one see README.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+SEED ?=
+
+.PHONY: venv check test lock generate clean
+
+venv: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv \
+	  $$($(PYTHON) -c 'import torch' 2>/dev/null && echo --system-site-packages) $(VENV)
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install -q 'torch>=2.6,<3'
+	$(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements.lock
+	$(BIN)/python -m pip install -q --no-deps -e .
+	touch $@
+
+check: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/vulture
+	$(BIN)/deptry .
+	$(BIN)/pytest -q tests/architecture tests/spec
+
+test: check
+	$(BIN)/pytest -q --ignore=tests/architecture --ignore=tests/spec tests
+
+# torch and what only torch's builds need stay out of the lock: its CPU build has other hashes.
+UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
+  nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
+  nvidia-cusparse nvidia-cusparselt-cu13 nvidia-nccl-cu13 nvidia-nvjitlink nvidia-nvshmem-cu13 nvidia-nvtx
+
+lock: $(READY)
+	$(BIN)/uv pip compile pyproject.toml --all-extras --universal --python-version 3.11 --generate-hashes \
+	  --no-emit-index-url --no-header --no-annotate -q $(UNLOCKED:%=--no-emit-package %) -o requirements.lock
+
+generate: $(READY)
+	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python -m grpc_tools.protoc -Ischemas \
+	  --python_out=schemas/sincewhen_schemas --mypy_out=schemas/sincewhen_schemas station_record.proto
+
+clean:
+	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

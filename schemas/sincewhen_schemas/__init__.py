@@ -1,0 +1,1 @@
+"""The contract between edge agents, the log and the services."""

@@ -1,0 +1,104 @@
+"""Every message but the frames: frozen, unknown fields ignored, so that two releases can talk. Times: UTC epoch ns."""
+
+from typing import Literal, TypeAlias
+
+import msgspec
+
+from sincewhen_schemas.invalid import InvalidReason
+
+DatingStatus: TypeAlias = Literal["provisional", "confirmed", "refined"]
+Shape: TypeAlias = Literal["abrupt", "gradual", "undecided"]
+StationState: TypeAlias = Literal[
+    "learning", "in control", "out of control", "insufficient data", "new regime", "not producing", "blind"
+]
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A value of the contract."""
+
+
+class Detection(Message, frozen=True, kw_only=True):
+    """One stream's detector has left control. A later version of the same detection_id replaces it."""
+
+    detection_id: str
+    version: int
+    station_id: str
+    view: str
+    stream: str
+    status: Literal["provisional", "confirmed", "refined", "ended"]
+    dating: DatingStatus
+    verdict: Literal["paging", "recorded"]
+    alarm_at_ns: int
+    since_ns: int
+    since_low_ns: int
+    since_high_ns: int
+    until_ns: int | None = None
+    until_low_ns: int | None = None
+    until_high_ns: int | None = None
+    shape: Shape
+    p_ramp: float
+    evidence: float  # max log marginal likelihood ratio of the dating
+    displacement: float  # Mahalanobis size
+    ln_z: float
+    arl0: float
+    profile_sha: str
+    model_version: str
+    updated_at_ns: int
+
+
+class Incident(Message, frozen=True, kw_only=True):
+    """Detections that are one event: what people see. A later version of the same incident_id replaces it."""
+
+    incident_id: str
+    version: int
+    station_id: str
+    status: Literal["open", "ended"]
+    severity: Literal["page"]
+    cause: str = "unknown"
+    dating: DatingStatus
+    opened_at_ns: int
+    since_ns: int
+    since_low_ns: int
+    since_high_ns: int
+    until_ns: int | None = None
+    until_high_ns: int | None = None
+    shape: Shape
+    p_ramp: float
+    streams: tuple[str, ...]
+    detection_ids: tuple[str, ...]
+    updated_at_ns: int
+
+
+class DeadLetter(Message, frozen=True, kw_only=True):
+    """A record that breaks the contract, kept with the reason."""
+
+    station_id: str
+    reason: InvalidReason
+    detail: str
+    payload: bytes
+    appended_at_ns: int
+    offset: int
+
+
+class BlindTime(Message, frozen=True, kw_only=True):
+    """Time in which a station made product that nobody monitored."""
+
+    station_id: str
+    view: str
+    since_ns: int
+    until_ns: int
+    reason: Literal["sequence_gap", "silent", "agent_off"]
+    frames_missed: int | None = None
+
+
+class StationStatus(Message, frozen=True, kw_only=True):
+    """What the monitor knows of one view of a station; `missing` says what learning still lacks."""
+
+    station_id: str
+    view: str
+    state: StationState
+    since_ns: int
+    profile_sha: str
+    frames: int
+    last_captured_at_ns: int
+    missing: tuple[str, ...] = ()

@@ -1,0 +1,1 @@
+"""SinceWhen's services: what changed, where, since when."""

@@ -1,0 +1,1 @@
+"""Room 4: positions become detections at a controlled false-page budget."""

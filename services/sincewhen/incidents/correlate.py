@@ -1,0 +1,66 @@
+"""Detections that are one event become one incident: a function of the set of detections, not of their order."""
+
+import hashlib
+from collections.abc import Iterable
+
+from sincewhen_schemas.messages import Detection, Incident
+
+
+def correlate(detections: Iterable[Detection]) -> list[Incident]:
+    """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
+
+    A detection belongs to the running incident if it alarmed before all members had ended, or if its onset lies
+    before the incident's end. `recorded` detections make no incident.
+    """
+    latest: dict[str, Detection] = {}
+    for detection in detections:
+        known = latest.get(detection.detection_id)
+        if known is None or detection.version > known.version:
+            latest[detection.detection_id] = detection
+    paging = [detection for detection in latest.values() if detection.verdict == "paging"]
+    groups: list[list[Detection]] = []
+    for detection in sorted(paging, key=lambda d: (d.station_id, d.alarm_at_ns, d.detection_id)):
+        if groups and _belongs(groups[-1], detection):
+            groups[-1].append(detection)
+        else:
+            groups.append([detection])
+    return sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
+
+
+def primary(members: Iterable[Detection]) -> Detection:
+    """The member whose dating speaks for the incident: confirmed before provisional, then the most evidence."""
+    return max(members, key=lambda d: (d.dating != "provisional", d.evidence, d.detection_id))
+
+
+def _belongs(group: list[Detection], detection: Detection) -> bool:
+    if group[0].station_id != detection.station_id:
+        return False
+    if any(member.until_ns is None or detection.alarm_at_ns <= member.updated_at_ns for member in group):
+        return True
+    until = primary(group).until_ns
+    return until is not None and detection.since_ns <= until
+
+
+def _incident(group: list[Detection]) -> Incident:
+    first, chief = group[0], primary(group)
+    ended = all(member.until_ns is not None for member in group)
+    digest = hashlib.sha256(first.detection_id.encode()).hexdigest()[:12]
+    return Incident(
+        incident_id=digest,
+        version=sum(member.version for member in group),
+        station_id=first.station_id,
+        status="ended" if ended else "open",
+        severity="page",
+        dating=chief.dating,
+        opened_at_ns=first.alarm_at_ns,
+        since_ns=chief.since_ns,
+        since_low_ns=chief.since_low_ns,
+        since_high_ns=chief.since_high_ns,
+        until_ns=chief.until_ns if ended else None,
+        until_high_ns=chief.until_high_ns if ended else None,
+        shape=chief.shape,
+        p_ramp=chief.p_ramp,
+        streams=tuple(sorted({member.stream for member in group})),
+        detection_ids=tuple(sorted(member.detection_id for member in group)),
+        updated_at_ns=max(member.updated_at_ns for member in group),
+    )

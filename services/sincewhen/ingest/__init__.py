@@ -1,0 +1,1 @@
+"""Room 1: bytes become frames, or a reason why not."""

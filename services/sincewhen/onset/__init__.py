@@ -1,0 +1,1 @@
+"""Room 5: since when: onset, interval, shape, recovery."""

@@ -1,0 +1,1 @@
+"""The corridor: knows the order of rooms 1-5."""

@@ -1,0 +1,142 @@
+"""Learning: golden frames become a profile that passed its A/A self-test, or a refusal that says what is missing."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+from scipy.stats import poisson
+
+from sincewhen.detect.esr import Esr
+from sincewhen.profiles.fit import Fitted, fit, fit_bases, lot_codes, slow_ratio
+from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
+from sincewhen.profiles.variance import lot_runs, lots_known
+from sincewhen.score.score import score
+
+FRAMES_MIN = 550  # the last 60 % must measure windows of 16 frames 20 times
+SLOW_RATIO_MAX = 1.25
+_BASIS_SHARE, _MEAN_SHARE = 0.4, 0.8
+_SELF_TEST_QUANTILE = 0.999
+_WEEK_NS = 7 * 24 * 3600 * 10**9
+
+
+class RefusalReason(StrEnum):
+    TOO_FEW_FRAMES = "too_few_frames"
+    NOTHING_VARIES = "nothing_varies"
+    TOO_SLOW = "too_slow"
+    SELF_TEST_FAILED = "self_test_failed"
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why golden frames make no profile, and what to do."""
+
+    reason: RefusalReason
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Whose profile it is."""
+
+    station_id: str = ""
+    view: str = ""
+    model_name: str = ""
+    model_version: str = ""
+
+
+def build_profile(golden: Golden, subject: Subject | None = None) -> Profile | Refusal:
+    """Learn from golden frames in order of capture: 40 % basis, 40 % mean, quantiles and nulls, 20 % A/A.
+
+    Once A/A has passed, means, quantiles and nulls are fitted again on the last 60 %, with the basis fixed.
+    """
+    frames = golden.n
+    if frames < FRAMES_MIN:
+        detail = f"a profile needs at least {FRAMES_MIN} golden frames; got {frames}: record {FRAMES_MIN - frames} more"
+        return Refusal(RefusalReason.TOO_FEW_FRAMES, detail)
+    first, second = int(frames * _BASIS_SHARE), int(frames * _MEAN_SHARE)
+    bases = fit_bases(golden.rows(0, first))
+    codes = lot_codes(golden)
+    by_lot = codes is not None and lots_known(codes)
+    trial = fit(golden.rows(first, second), bases, by_lot=by_lot)
+    if not trial.layers and not trial.scalars:
+        detail = "no embedding, factor, confidence or signal varies in the golden frames: check the agent's layers"
+        return Refusal(RefusalReason.NOTHING_VARIES, detail)
+    slow = _too_slow(trial, frames)
+    if slow is not None:
+        return slow
+    subject = subject or Subject()
+    test = _self_test(_profile(golden, trial, subject, SelfTest(0, 0, {}, 0)), golden.rows(second, frames))
+    failed = [f"{stream} ({count})" for stream, count in test.alarms.items() if count > test.alarms_max]
+    if failed:
+        detail = (
+            f"on the last {test.frames} golden frames at a run length of {test.arl0:.0f} at most {test.alarms_max} "
+            f"alarms a stream are chance; got more in {', '.join(failed)}: choose a steadier or longer window"
+        )
+        return Refusal(RefusalReason.SELF_TEST_FAILED, detail)
+    return _profile(golden, fit(golden.rows(first, frames), bases, by_lot=by_lot), subject, test)
+
+
+def _too_slow(fitted: Fitted, frames: int) -> Refusal | None:
+    for name, layer in fitted.layers.items():
+        ratio = slow_ratio(layer.null)
+        if ratio > SLOW_RATIO_MAX:
+            detail = (
+                f"golden frames cover too few of the slowest cycles of layer {name!r}: vt(n_max)/vt(n_max/2) is "
+                f"at most {SLOW_RATIO_MAX}; got {ratio:.2f}: record about {frames} more frames"
+            )
+            return Refusal(RefusalReason.TOO_SLOW, detail)
+    return None
+
+
+def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -> Profile:
+    codes = lot_codes(golden)
+    warnings = list(fitted.warnings)
+    for stream, scalar in fitted.scalars.items():
+        if slow_ratio(scalar.null) > SLOW_RATIO_MAX:
+            warnings.append(f"{stream} is slower than the golden frames can show: its alarms are less sure")
+    if codes is None or not lots_known(codes):
+        warnings.append("fewer than 10 golden lots: how lots differ by nature is unknown")
+    return Profile(
+        schema=PROFILE_SCHEMA,
+        station_id=subject.station_id,
+        view=subject.view,
+        model_name=subject.model_name,
+        model_version=subject.model_version,
+        golden_from_ns=int(golden.captured_at_ns[0]),
+        golden_until_ns=int(golden.captured_at_ns[-1]),
+        frames=golden.n,
+        lots=0 if codes is None else len(lot_runs(codes)),
+        frames_per_week=_frames_per_week(golden),
+        layers=fitted.layers,
+        scalars=fitted.scalars,
+        self_test=test,
+        warnings=tuple(warnings),
+    )
+
+
+def _frames_per_week(golden: Golden) -> float:
+    """Frames a week of production at the golden frames' usual spacing, pauses included as they occurred."""
+    span = int(golden.captured_at_ns[-1] - golden.captured_at_ns[0])
+    return golden.n * _WEEK_NS / span if span > 0 else float(golden.n)
+
+
+def _self_test(profile: Profile, golden: Golden) -> SelfTest:
+    scores = score(profile, golden.layers, golden.scalars, n=golden.n, regime=golden.regime)
+    codes = lot_codes(golden)
+    change = np.zeros(golden.n, bool) if codes is None else np.concatenate([[False], np.diff(codes) != 0])
+    arl0 = max(2.0, golden.n / 10)
+    alarms: dict[str, int] = {}
+    for stream, positions in scores.positions.items():
+        esr = Esr(profile.null(stream))
+        rows = np.flatnonzero(scores.valid[stream])
+        x, changed, start = positions[rows], change[rows], 0
+        alarms[stream] = 0
+        while start < len(x):
+            ln_z = esr.update(x[start:], changed[start:], np.log(arl0))
+            start += len(ln_z)
+            if ln_z[-1] >= np.log(arl0):
+                alarms[stream] += 1
+                esr.restart()
+    limit = int(poisson.ppf(_SELF_TEST_QUANTILE, golden.n / arl0))
+    return SelfTest(golden.n, arl0, alarms, limit)

@@ -1,0 +1,78 @@
+"""The whitened space of one layer: PCA, norm clip, second whitening, slow-feature rotation (3-detection §2.1)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+_LAGS = 16
+_SHRINKAGE = 0.02
+Floats = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Basis:
+    """Maps a pooled embedding (d,) to k coordinates, slowest first, of about unit variance and mean near 0."""
+
+    center: NDArray[np.float32]  # (d,)
+    project: NDArray[np.float32]  # (d, k), to unit variance
+    components: NDArray[np.float32]  # (d, k), orthonormal
+    clip_radius: float
+    rotate: NDArray[np.float32]  # (k, k)
+    offset: NDArray[np.float32]  # (k,) mean of the clipped coordinates
+
+
+def fit_basis(x: NDArray[np.float32], k: int) -> Basis:
+    """Fit on golden embeddings x (G, d) in order. k is cut to the numerical rank of x."""
+    center = x.mean(axis=0, dtype=np.float64)
+    wide = x.astype(np.float64) - center
+    _, spread, axes = np.linalg.svd(wide, full_matrices=False)
+    rank = int(np.sum(spread > 1e-6 * max(float(spread[0]), 1e-12)))
+    k = max(1, min(k, rank))
+    deviation = np.maximum(spread[:k] / np.sqrt(len(x)), 1e-9)
+    components = axes[:k].T
+    scores = wide @ (components / deviation)
+    radius = float(np.median(np.linalg.norm(scores, axis=1)))
+    clipped = _clip(scores, radius)
+    offset = clipped.mean(axis=0)
+    values, vectors = np.linalg.eigh(np.cov(clipped - offset, rowvar=False).reshape(k, k))
+    values = (1 - _SHRINKAGE) * values + _SHRINKAGE * values.mean()
+    whiten = vectors / np.sqrt(np.maximum(values, 1e-9))
+    rotate = whiten @ _slow_axes((clipped - offset) @ whiten)
+    return Basis(
+        center=center.astype(np.float32),
+        project=(components / deviation).astype(np.float32),
+        components=components.astype(np.float32),
+        clip_radius=radius,
+        rotate=rotate.astype(np.float32),
+        offset=offset.astype(np.float32),
+    )
+
+
+def apply_basis(
+    basis: Basis, x: NDArray[np.float32]
+) -> tuple[NDArray[np.float32], NDArray[np.float64], NDArray[np.float64]]:
+    """Coordinates (n, k), log T² (n,) before the clip, and log SPE (n,), the squared distance from the PCA plane."""
+    wide = x - basis.center
+    scores = wide @ basis.project
+    t2 = np.sum(scores.astype(np.float64) ** 2, axis=1)
+    plane = np.sum((wide @ basis.components).astype(np.float64) ** 2, axis=1)
+    spe = np.maximum(np.sum(wide.astype(np.float64) ** 2, axis=1) - plane, 1e-9)
+    coordinates = (_clip(scores, basis.clip_radius) - basis.offset) @ basis.rotate
+    return coordinates.astype(np.float32), np.log(np.maximum(t2, 1e-9)), np.log(spe)
+
+
+def _clip(scores: NDArray[np.floating], radius: float) -> NDArray[np.floating]:
+    norm = np.linalg.norm(scores, axis=1, keepdims=True)
+    shrunk: NDArray[np.floating] = scores * np.minimum(1.0, radius / np.maximum(norm, 1e-9))
+    return shrunk
+
+
+def _slow_axes(x: Floats) -> Floats:
+    """Eigenvectors (k, k) of the summed lagged covariances, slowest first."""
+    frames = len(x)
+    summed = np.zeros((x.shape[1], x.shape[1]))
+    for lag in range(1, min(_LAGS, frames - 1) + 1):
+        summed += x[:-lag].T @ x[lag:] / (frames - lag)
+    _, vectors = np.linalg.eigh(summed + summed.T)
+    return vectors[:, ::-1]

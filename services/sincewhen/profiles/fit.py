@@ -1,0 +1,93 @@
+"""Fit a profile's parts on golden frames: basis, means, quantiles, nulls (3-detection §2)."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.profiles.embedding import Basis, apply_basis, fit_basis
+from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.profile import LayerProfile, ScalarProfile
+from sincewhen.profiles.scalar import fit_quantiles, normal_scores
+from sincewhen.profiles.variance import stream_null
+
+DIMS_MAX = 64
+_FRAMES_PER_DIM = 10
+_REGIME_FRAMES_MIN = 100
+_MEASURED_MIN = 0.8  # share of golden frames that must carry a scalar
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    layers: dict[str, LayerProfile]
+    scalars: dict[str, ScalarProfile]
+    warnings: tuple[str, ...]
+
+
+def fit_bases(golden: Golden) -> dict[str, Basis]:
+    """A basis for each layer that varies at all."""
+    k = min(DIMS_MAX, golden.n // _FRAMES_PER_DIM)
+    return {name: fit_basis(values, k) for name, values in golden.layers.items() if np.ptp(values, axis=0).any()}
+
+
+def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool) -> Fitted:
+    """Means, quantiles and nulls on `golden`, whose frames the bases have not seen. by_lot: its lots are enough."""
+    codes = lot_codes(golden) if by_lot else None
+    names = regimes(golden)
+    layers: dict[str, LayerProfile] = {}
+    scalars: dict[str, ScalarProfile] = {}
+    warnings: list[str] = []
+    raw = dict(golden.scalars)
+    for layer, basis in bases.items():
+        coordinates, raw[f"t2:{layer}"], raw[f"spe:{layer}"] = apply_basis(basis, golden.layers[layer])
+        residuals = coordinates.astype(np.float64)
+        means: dict[str, NDArray[np.float32]] = {}
+        for name in sorted(set(names.tolist())):
+            rows = names == name
+            means[name] = residuals[rows].mean(axis=0).astype(np.float32)
+            residuals[rows] -= means[name]
+        layers[layer] = LayerProfile(basis, means, stream_null(residuals, codes))
+    for stream in sorted(raw):
+        scalar = _fit_scalar(raw[stream], codes)
+        if isinstance(scalar, str):
+            warnings.append(f"{stream} is left out: {scalar}")
+        else:
+            scalars[stream] = scalar
+    return Fitted(layers, scalars, tuple(warnings))
+
+
+def lot_codes(golden: Golden) -> NDArray[np.int64] | None:
+    """The lots as numbers (G,), or None where no frame names one."""
+    if golden.lot is None or not (golden.lot != "").any():
+        return None
+    return np.unique(golden.lot.astype(str), return_inverse=True)[1].astype(np.int64)
+
+
+def regimes(golden: Golden) -> NDArray[np.object_]:
+    """Each frame's regime (G,); a single one, or too small a one to have a mean of its own, is ""."""
+    if golden.regime is None:
+        return np.full(golden.n, "", object)
+    found, counts = np.unique(golden.regime.astype(str), return_counts=True)
+    if len(found) == 1 or counts.min() < _REGIME_FRAMES_MIN:
+        return np.full(golden.n, "", object)
+    return golden.regime
+
+
+def slow_ratio(null: StreamNull) -> float:
+    """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show."""
+    last, half = null.vt[-1], null.vt[max(0, null.n_max // 2 - 1)]
+    return float(np.mean(last / half))
+
+
+def _fit_scalar(values: NDArray[np.float64], codes: NDArray[np.int64] | None) -> ScalarProfile | str:
+    seen = np.isfinite(values)
+    if seen.mean() < _MEASURED_MIN:
+        return f"measured in {seen.mean():.0%} of the golden frames, needs {_MEASURED_MIN:.0%}"
+    if np.ptp(values[seen]) <= 0:
+        return "it is constant in the golden frames"
+    quantiles = fit_quantiles(values[seen])
+    scores = normal_scores(quantiles, values[seen])
+    mean = float(scores.mean())
+    null = stream_null((scores - mean)[:, None], None if codes is None else codes[seen])
+    return ScalarProfile(quantiles, mean, null)

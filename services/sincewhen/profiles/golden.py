@@ -1,0 +1,34 @@
+"""The frames a profile is built from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen_schemas.frames import Strings
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """G frames of one station and view in order of capture."""
+
+    captured_at_ns: NDArray[np.int64]  # (G,)
+    layers: dict[str, NDArray[np.float32]]  # (G, dims) each
+    scalars: dict[str, NDArray[np.float64]]  # (G,) each, NaN = not measured
+    lot: Strings | None = None  # (G,)
+    regime: Strings | None = None  # (G,) sku and recipe
+
+    @property
+    def n(self) -> int:
+        return len(self.captured_at_ns)
+
+    def rows(self, start: int, stop: int) -> "Golden":
+        """The frames start..stop-1."""
+        cut = slice(start, stop)
+        return Golden(
+            captured_at_ns=self.captured_at_ns[cut],
+            layers={name: values[cut] for name, values in self.layers.items()},
+            scalars={name: values[cut] for name, values in self.scalars.items()},
+            lot=None if self.lot is None else self.lot[cut],
+            regime=None if self.regime is None else self.regime[cut],
+        )

@@ -1,0 +1,105 @@
+"""The profile: what in-control looks like for one view of a station and one model version. A value with a sha."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.profiles.embedding import Basis
+from sincewhen.profiles.null import StreamNull
+
+PROFILE_SCHEMA = 1
+_ARRAY = 1
+
+
+@dataclass(frozen=True, slots=True)
+class LayerProfile:
+    """One layer: its basis, each regime's mean (k,), and the null of the residuals."""
+
+    basis: Basis
+    regime_mean: dict[str, NDArray[np.float32]]
+    null: StreamNull
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarProfile:
+    """One scalar: golden quantiles (2, m), the mean of its normal scores, and their null."""
+
+    quantiles: NDArray[np.float64]
+    mean: float
+    null: StreamNull
+
+
+@dataclass(frozen=True, slots=True)
+class SelfTest:
+    """A/A: alarms on the last fifth of the golden frames, which the fit did not see, at a run length of `arl0`."""
+
+    frames: int
+    arl0: float
+    alarms: dict[str, int]  # by stream
+    alarms_max: int  # Poisson limit of one stream
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    schema: int
+    station_id: str
+    view: str
+    model_name: str
+    model_version: str
+    golden_from_ns: int
+    golden_until_ns: int
+    frames: int
+    lots: int
+    frames_per_week: float
+    layers: dict[str, LayerProfile]
+    scalars: dict[str, ScalarProfile]
+    self_test: SelfTest
+    warnings: tuple[str, ...]
+
+    @property
+    def streams(self) -> tuple[str, ...]:
+        """Every stream that the profile can judge; an embedding brings its T² and SPE, which are scalars."""
+        return (*(f"embedding:{layer}" for layer in self.layers), *self.scalars)
+
+    def null(self, stream: str) -> StreamNull:
+        kind, _, name = stream.partition(":")
+        return self.layers[name].null if kind == "embedding" else self.scalars[stream].null
+
+
+def encode_profile(profile: Profile) -> bytes:
+    """Bytes of a profile: equal profiles give equal bytes."""
+    return msgspec.msgpack.encode(profile, enc_hook=_encode_array)
+
+
+def decode_profile(data: bytes) -> Profile:
+    profile = msgspec.msgpack.decode(data, type=Profile, ext_hook=_decode_array, dec_hook=_as_array)
+    if profile.schema != PROFILE_SCHEMA:
+        msg = f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {profile.schema}: build it again"
+        raise ValueError(msg)
+    return profile
+
+
+def profile_sha(data: bytes) -> str:
+    """Address of a profile: the first 16 hex digits of its SHA-256."""
+    return hashlib.sha256(data).hexdigest()[:16]
+
+
+def _encode_array(value: object) -> msgspec.msgpack.Ext:
+    assert isinstance(value, np.ndarray)
+    head = msgspec.msgpack.encode((value.dtype.str, value.shape))
+    return msgspec.msgpack.Ext(_ARRAY, len(head).to_bytes(2, "little") + head + value.tobytes())
+
+
+def _decode_array(code: int, data: memoryview) -> NDArray[Any]:
+    assert code == _ARRAY
+    size = int.from_bytes(data[:2], "little")
+    dtype, shape = msgspec.msgpack.decode(data[2 : 2 + size], type=tuple[str, tuple[int, ...]])
+    return np.frombuffer(data[2 + size :], dtype).reshape(shape)
+
+
+def _as_array(kind: type, value: object) -> object:  # noqa: ARG001 - msgspec's signature
+    return value

@@ -1,0 +1,130 @@
+"""Variance-time curve, between-lot variance and noise model of whitened residuals (3-detection §2 and §4).
+
+The variance-time curve vt(n) = Var(sum of n consecutive values) / n replaces any model of the autocorrelation
+where a detector sums; the white + AR(1) model is used for dating only.
+"""
+
+import math
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.signal import lfilter
+
+from sincewhen.profiles.null import StreamNull
+
+LOTS_MIN = 10
+LOT_FRAMES_MIN = 8
+_LOTS_IN_PART_MIN = 4  # a part of the golden frames, of which the whole holds LOTS_MIN
+_SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
+_PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
+_VT_FLOOR = 0.05
+
+Floats = NDArray[np.float64]
+
+
+def window_max(frames: int) -> int:
+    """Longest window that G golden frames can measure: n_max = 2^floor(log2(G / 20)), at least 1."""
+    return 1 << max(0, math.floor(math.log2(max(frames, 20) / 20)))
+
+
+def variance_time(x: Floats, n_max: int) -> Floats:
+    """vt(n) of each column of x (G, d) about its mean, for n = 1..n_max; unbiased for white noise: (n_max, d)."""
+    frames = len(x)
+    total = np.concatenate([np.zeros((1, x.shape[1])), np.cumsum(x - x.mean(axis=0), axis=0)])
+    curve = np.empty((n_max, x.shape[1]))
+    for n in range(1, n_max + 1):
+        sums = total[n:] - total[:-n]
+        curve[n - 1] = np.mean(sums**2, axis=0) / (n * (1 - n / frames))
+    return curve
+
+
+def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
+    """The in-control behaviour of residuals x (G, d) in order; lot_codes (G,) where lots are known."""
+    n_max = window_max(len(x))
+    total = variance_time(x, n_max)
+    sigma2_lot = np.zeros(x.shape[1])
+    within = total
+    if lot_codes is not None:
+        sigma2_lot, within = _split_lots(x, lot_codes, total)
+    phi, theta, scale = _noise_model(x, n_max)
+    floor = _VT_FLOOR * np.maximum(total[0], 1e-6)
+    # dividing by an estimated variance inflates the chi-square by 2 / windows, overlapping ones counted 1.5 times
+    plug_in = 1 + 2 / 1.5 * np.arange(1, n_max + 1)[:, None] / len(x)
+    return StreamNull(
+        n_ref=len(x),
+        vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
+        sigma2_lot=sigma2_lot.astype(np.float32),
+        phi=phi.astype(np.float32),
+        theta=theta.astype(np.float32),
+        innovation_scale=scale.astype(np.float32),
+    )
+
+
+def lot_runs(lot_codes: NDArray[np.int64]) -> list[tuple[int, int]]:
+    """Rows [start, stop) of each run of one lot."""
+    cuts = np.flatnonzero(np.diff(lot_codes)) + 1
+    edges = np.concatenate([[0], cuts, [len(lot_codes)]])
+    return list(zip(edges[:-1].tolist(), edges[1:].tolist(), strict=True))
+
+
+def lots_known(lot_codes: NDArray[np.int64]) -> bool:
+    """Whether the golden frames hold enough lots to tell how lots differ by nature."""
+    runs = lot_runs(lot_codes)
+    return sum(stop - start >= LOT_FRAMES_MIN for start, stop in runs) >= LOTS_MIN
+
+
+def _split_lots(x: Floats, lot_codes: NDArray[np.int64], total: Floats) -> tuple[Floats, Floats]:
+    """Between-lot variance (d,), and vt within lots so that both together give the golden windows' variance."""
+    runs = [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES_MIN]
+    if len(runs) < _LOTS_IN_PART_MIN:
+        return np.zeros(x.shape[1]), total
+    means = np.array([x[a:b].mean(axis=0) for a, b in runs])
+    sizes = np.array([b - a for a, b in runs])
+    centred = x - x.mean(axis=0)
+    for a, b in lot_runs(lot_codes):
+        centred[a:b] -= centred[a:b].mean(axis=0)
+    reach = max(1, min(len(total), int(np.median(sizes)) // 4))
+    residual = variance_time(centred, len(total))
+    noise = residual[reach - 1] / (1 - reach / np.median(sizes))
+    sigma2 = np.maximum(means.var(axis=0, ddof=1) - noise * np.mean(1 / sizes), 0)
+    plug_in = 1 + 2 / (len(runs) - 1)
+    together = _frames_per_lot_squared(lot_codes, len(total))
+    return sigma2 * plug_in, np.maximum(total - together[:, None] * sigma2, residual)
+
+
+def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:
+    """Mean over windows of n frames of sum_lots n_l^2 / n, for n = 1..n_max: pairs of frames that share a run."""
+    run = np.cumsum(np.concatenate([[0], np.diff(lot_codes) != 0]))
+    share = np.array([np.mean(run[lag:] == run[: len(run) - lag]) for lag in range(n_max)])
+    lags = np.arange(n_max)
+    return np.array([1 + 2 * np.sum((1 - lags[1:n] / n) * share[1:n]) for n in range(1, n_max + 1)])
+
+
+def _noise_model(x: Floats, n_max: int) -> tuple[Floats, Floats, Floats]:
+    """White + AR(1) noise of each coordinate by the least penalised innovation variance: phi, theta, scale (d,)."""
+    frames, dims = x.shape
+    centred = x - x.mean(axis=0)
+    best = frames * np.log(np.maximum(centred.var(axis=0), 1e-12))
+    phi, theta = np.zeros(dims), np.zeros(dims)
+    for share in _SHARES:
+        for slope in _PHIS:
+            moving = arma_theta(share, slope)
+            noise = lfilter([1.0, -slope], [1.0, -moving], centred, axis=0)
+            cost = frames * np.log(np.maximum(noise.var(axis=0), 1e-12)) + 2 * math.log(frames)
+            better = cost < best
+            best, phi[better], theta[better] = np.where(better, cost, best), slope, moving
+    scale = np.empty(dims)
+    for slope, moving in sorted(set(zip(phi.tolist(), theta.tolist(), strict=True))):
+        columns = (phi == slope) & (theta == moving)
+        noise = lfilter([1.0, -slope], [1.0, -moving], centred[:, columns], axis=0)
+        spread = np.maximum(noise.std(axis=0), 1e-6)
+        long_run = np.maximum(variance_time(noise / spread, n_max)[-1], _VT_FLOOR)
+        scale[columns] = 1 / (spread * np.sqrt(long_run))
+    return phi, theta, scale
+
+
+def arma_theta(share: float, phi: float) -> float:
+    """Moving-average coefficient of white noise plus an AR(1) part that holds `share` of the variance."""
+    c0 = share * (1 - phi**2) + (1 - share) * (1 + phi**2)
+    rho = phi * (1 - share) / c0
+    return 0.0 if rho == 0 else (1 - math.sqrt(max(0.0, 1 - 4 * rho**2))) / (2 * rho)

@@ -1,0 +1,1 @@
+"""Room 3: a frame becomes a position relative to its profile."""

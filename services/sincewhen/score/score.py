@@ -1,0 +1,89 @@
+"""Positions of a batch in every stream of a profile."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.profiles.embedding import apply_basis
+from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile
+from sincewhen.profiles.scalar import normal_scores
+from sincewhen_schemas.frames import Strings
+
+Positions = NDArray[np.float32]
+Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """Whitened residuals of n frames by stream; a row that is not valid is zeros and must not be used."""
+
+    positions: dict[str, Positions]  # (n, d) each
+    valid: dict[str, Mask]  # (n,) each
+    new_regime: Mask  # (n,) frames of an operating condition that the profile does not know
+
+
+def score(
+    profile: Profile,
+    layers: Mapping[str, NDArray[np.floating]],
+    scalars: Mapping[str, NDArray[np.floating]],
+    *,
+    n: int,
+    present: Mapping[str, Mask] | None = None,
+    regime: Strings | None = None,
+) -> Scores:
+    """Score n frames. A stream of the profile that the batch does not carry is all invalid."""
+    present = present or {}
+    known, names = _regimes(profile, regime, n)
+    positions: dict[str, Positions] = {}
+    valid: dict[str, Mask] = {}
+    for layer, fitted in profile.layers.items():
+        seen = np.zeros(n, bool) if layer not in layers else present.get(layer, np.ones(n, bool)) & known
+        _score_layer(profile, layer, fitted, layers.get(layer), seen, names, positions, valid)
+    for stream, scalar in profile.scalars.items():
+        if stream.startswith(("t2:", "spe:")):
+            continue
+        values = np.asarray(scalars.get(stream, np.full(n, np.nan)), np.float64)
+        seen = np.isfinite(values) & known
+        positions[stream], valid[stream] = _scalar(scalar, values, seen), seen
+    return Scores(positions, valid, ~known)
+
+
+def _regimes(profile: Profile, regime: Strings | None, n: int) -> tuple[Mask, Strings]:
+    """Which frames run in a regime of the profile, and each frame's regime."""
+    means = next((layer.regime_mean for layer in profile.layers.values()), {"": None})
+    if regime is None or set(means) == {""}:
+        return np.ones(n, bool), np.full(n, "", object)
+    return np.isin(regime.astype(str), list(means)), regime
+
+
+def _score_layer(
+    profile: Profile,
+    layer: str,
+    fitted: LayerProfile,
+    values: NDArray[np.floating] | None,
+    seen: Mask,
+    regimes: Strings,
+    positions: dict[str, Positions],
+    valid: dict[str, Mask],
+) -> None:
+    n, k = len(seen), fitted.null.dims
+    coordinates = np.zeros((n, k), np.float32)
+    t2, spe = np.zeros(n), np.zeros(n)
+    if values is not None and values.shape[1] != len(fitted.basis.center):
+        seen = np.zeros(n, bool)
+    if values is not None and seen.any():
+        coordinates[seen], t2[seen], spe[seen] = apply_basis(fitted.basis, values[seen].astype(np.float32))
+        for name, mean in fitted.regime_mean.items():
+            coordinates[seen & (regimes == name)] -= mean
+    positions[f"embedding:{layer}"], valid[f"embedding:{layer}"] = coordinates, seen
+    for stream, raw in ((f"t2:{layer}", t2), (f"spe:{layer}", spe)):
+        if stream in profile.scalars:
+            positions[stream], valid[stream] = _scalar(profile.scalars[stream], raw, seen), seen
+
+
+def _scalar(scalar: ScalarProfile, values: NDArray[np.float64], seen: Mask) -> Positions:
+    scores = np.zeros((len(values), 1), np.float32)
+    scores[seen, 0] = normal_scores(scalar.quantiles, values[seen]) - scalar.mean
+    return scores

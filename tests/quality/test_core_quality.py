@@ -1,0 +1,149 @@
+"""The core's figures on simulated streams, learned end to end, against the design's targets. Seeds are printed."""
+
+import math
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from sincewhen.detect.esr import Esr
+from sincewhen.processor.backtest import Recording, Result, run
+from sincewhen.processor.learn import Refusal, build_profile
+from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.variance import stream_null
+from sincewhen_testing.streams import direction, mixing, noise
+
+GOLDEN, ARL0 = 3000, 1e4
+LATENT, DIMS = 24, 48
+
+
+def recorded(latent: np.ndarray, mix: np.ndarray, lot: np.ndarray | None = None) -> Recording:
+    x = (latent @ mix).astype(np.float32)
+    return Recording(x, np.arange(len(x)) * 10**9, {}, lot)
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])
+def test_alarms_in_control_stay_under_twice_the_budget(phi: float) -> None:
+    """Realised ARL of the embedding channel at 64 coordinates is at least half its target; peers .03-.8."""
+    seed = 100 + int(10 * phi)
+    rng = np.random.default_rng(seed)
+    alarms = frames = 0
+    for _ in range(4):
+        golden = noise(rng, GOLDEN, 64, phi)
+        null, mean = stream_null(golden, None), golden.mean(axis=0)
+        esr = Esr(null)
+        x = (noise(rng, 25_000, 64, phi) - mean).astype(np.float32)
+        start = 0
+        while start < len(x):
+            ln_z = esr.update(x[start:], np.zeros(len(x) - start, bool), math.log(ARL0))
+            start += len(ln_z)
+            if ln_z[-1] >= math.log(ARL0):
+                alarms += 1
+                esr.restart()
+        frames += len(x)
+    print(f"seed {seed} phi {phi}: {alarms} alarms in {frames} frames in control, target at most {frames / ARL0}")
+    assert alarms <= 2 * frames / ARL0
+
+
+@pytest.mark.parametrize(("size", "delay_max"), [(1, 95), (2, 25), (3, 13)])
+def test_a_step_is_found_in_time(size: int, delay_max: int) -> None:
+    """Mean delay at Z >= 10^4 against known-size lines of 64 / 18.7 / 8.6 frames, targets 95 / 23 / 11."""
+    seed = 200 + size
+    rng = np.random.default_rng(seed)
+    golden = noise(rng, 5000, 128)
+    null, mean = stream_null(golden, None), golden.mean(axis=0)
+    delays = []
+    for _ in range(60):
+        x = noise(rng, 1000, 128) - mean
+        x[300:] += size * direction(rng, 128)
+        found = Esr(null).update(x.astype(np.float32), np.zeros(1000, bool), math.log(ARL0))
+        delays.append(len(found) - 300)
+    mean_delay, error = float(np.mean(delays)), float(np.std(delays) / math.sqrt(len(delays)))
+    print(f"seed {seed} displacement {size}: delay {mean_delay:.1f} +- {error:.1f} frames")
+    assert mean_delay <= delay_max + 2 * error
+
+
+def stories(kind: str, seed: int, count: int) -> list[tuple[Result, int]]:
+    rng = np.random.default_rng(seed)
+    results = []
+    for _ in range(count):
+        mix = mixing(rng, LATENT, DIMS)
+        latent = noise(rng, GOLDEN + 1400, LATENT, 0.3)
+        onset = GOLDEN + 500 + int(rng.integers(0, 200))
+        after = len(latent) - onset
+        growth = np.ones(after) * 2.5 if kind == "step" else np.minimum(np.arange(1, after + 1) / 400, 1) * 4
+        latent[onset:] += growth[:, None] * direction(rng, LATENT)
+        results.append((run(recorded(latent, mix), GOLDEN, ARL0), onset))
+    return results
+
+
+@pytest.mark.parametrize(("kind", "error_max"), [("step", 3), ("ramp", 40)])
+def test_since_when_is_right_and_its_interval_covers(kind: str, error_max: int) -> None:
+    """Median error: steps a few frames, ramps at most 10 % of the ramp; coverage 95 % with binomial slack."""
+    seed = 300
+    errors, covered, shapes = [], 0, []
+    for result, onset in stories(kind, seed, 24):
+        assert result.refused is None
+        known = next((alarm.confirmed for alarm in result.alarms if alarm.confirmed and alarm.first.at >= onset), None)
+        assert known is not None, "missed"
+        errors.append(abs(known.since - onset))
+        covered += known.since_low <= onset <= known.since_high
+        shapes.append(known.shape)
+    print(f"seed {seed} {kind}: median error {np.median(errors)}, covered {covered}/24, shapes {Counter(shapes)}")
+    assert np.median(errors) <= error_max
+    assert covered >= 20
+    wrong = shapes.count("gradual" if kind == "step" else "abrupt")
+    assert wrong <= 2
+
+
+def test_lots_that_differ_by_nature_are_no_change_and_a_drift_between_them_is() -> None:
+    seed = 400
+    rng = np.random.default_rng(seed)
+    alarms = found = 0
+    for _ in range(6):
+        mix = mixing(rng, LATENT, DIMS)
+        lots = np.repeat(np.arange(40), 150)
+        lot_offset = 0.3 * rng.standard_normal((40, LATENT))
+        latent = noise(rng, len(lots), LATENT) + lot_offset[lots]
+        onset = 5100
+        latent[onset:] += 3.5 * direction(rng, LATENT)
+        result = run(recorded(latent, mix, lots.astype(str).astype(object)), GOLDEN, ARL0)
+        assert result.refused is None
+        alarms += sum(alarm.first.at < onset for alarm in result.alarms)
+        found += any(onset <= alarm.first.at <= onset + 150 for alarm in result.alarms)
+    print(f"seed {seed}: {alarms} alarms in {6 * 2100} frames before the drift, found within 150 frames {found}/6")
+    assert alarms <= 2
+    assert found >= 5
+
+
+def golden(x: np.ndarray) -> Golden:
+    return Golden(np.arange(len(x)) * 10**9, {"x": x.astype(np.float32)}, {})
+
+
+def test_too_few_golden_frames_are_refused_with_the_number_that_is_missing() -> None:
+    refusal = build_profile(golden(np.random.default_rng(1).standard_normal((23, 8))))
+    assert isinstance(refusal, Refusal)
+    assert "at least 550 golden frames; got 23" in refusal.detail
+
+
+def test_golden_frames_that_wander_are_refused() -> None:
+    walk = np.cumsum(np.random.default_rng(2).standard_normal((3000, 8)), axis=0)
+    assert isinstance(build_profile(golden(walk)), Refusal)
+
+
+def test_a_constant_embedding_and_a_constant_factor_never_crash() -> None:
+    rng = np.random.default_rng(3)
+    still = Golden(
+        np.arange(1000) * 10**9,
+        {"dead": np.ones((1000, 4), np.float32)},
+        {
+            "factor:still": np.ones(1000),
+            "factor:live": rng.standard_normal(1000),
+            "factor:absent": np.full(1000, np.nan),
+        },
+    )
+    profile = build_profile(still)
+    assert isinstance(profile, Profile)
+    assert profile.streams == ("factor:live",)
+    assert any("factor:still is left out: it is constant" in warning for warning in profile.warnings)

@@ -1,0 +1,1 @@
+"""What tests share: where the data is, and simulated streams with a known truth."""

@@ -1,0 +1,22 @@
+"""What a test needs beyond Python packages. Missing: skipped with what to install; with CI=true that is a failure."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+_REPO = Path(__file__).resolve().parents[2]
+
+
+def shared_data() -> Path:
+    """The folder of real images and streams, which is not part of the project."""
+    place = Path(os.environ.get("SINCEWHEN_SHARED", _REPO.parent / "shared")) / "data"
+    if not (place / "MANIFEST.md").exists():
+        _missing(f"no test data in {place}: name its parent folder in SINCEWHEN_SHARED")
+    return place
+
+
+def _missing(reason: str) -> None:
+    if os.environ.get("CI") == "true":
+        pytest.fail(reason)
+    pytest.skip(reason)
