@@ -1,6 +1,6 @@
 """A batch of frames as numpy columns: what `station_record.proto` packs and every room works on."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
@@ -45,3 +45,41 @@ class Frames:
     @property
     def n(self) -> int:
         return len(self.captured_at_ns)
+
+    def tail(self, start: int) -> "Frames":
+        """The frames start..n-1."""
+        if start == 0:
+            return self
+        cut = slice(start, None)
+        return replace(
+            self,
+            first_seq=self.first_seq + start,
+            captured_at_ns=self.captured_at_ns[cut],
+            layers={name: values[cut] for name, values in self.layers.items()},
+            present={name: values[cut] for name, values in self.present.items()},
+            decision=None if self.decision is None else self.decision[cut],
+            confidence=None if self.confidence is None else self.confidence[cut],
+            class_scores=None if self.class_scores is None else self.class_scores[cut],
+            factors={name: values[cut] for name, values in self.factors.items()},
+            signals={name: values[cut] for name, values in self.signals.items()},
+            context={name: values[cut] for name, values in self.context.items()},
+            attributes={name: values[cut] for name, values in self.attributes.items()},
+            material_lots={name: values[cut] for name, values in self.material_lots.items()},
+            evidence_key=None if self.evidence_key is None else self.evidence_key[cut],
+        )
+
+    @property
+    def scalars(self) -> dict[str, NDArray[np.float64]]:
+        """Every scalar by its stream's name: confidence, factor:<name>, signal:<name>; (n,) each."""
+        found = {f"factor:{name}": values.astype(np.float64) for name, values in self.factors.items()}
+        found |= {f"signal:{name}": values.astype(np.float64) for name, values in self.signals.items()}
+        if self.confidence is not None:
+            found["confidence"] = self.confidence.astype(np.float64)
+        return found
+
+    @property
+    def regime(self) -> Strings:
+        """The operating condition of each frame (n,): sku and recipe, "" where neither is known."""
+        unknown = np.full(self.n, "", dtype=object)
+        sku, recipe = self.context.get("sku", unknown), self.context.get("recipe", unknown)
+        return np.array([f"{a}|{b}".strip("|") for a, b in zip(sku, recipe, strict=True)], dtype=object)

@@ -3,6 +3,8 @@
 import click
 
 from sincewhen.cli.backtest import backtest
+from sincewhen.cli.query import incidents, profile, scope, since
+from sincewhen.cli.up import up
 
 
 @click.group()
@@ -11,7 +13,8 @@ def main() -> None:
     """Streaming drift monitor for factory vision and robotics: what changed, where, since when."""
 
 
-main.add_command(backtest)
+for command in (backtest, incidents, profile, scope, since, up):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -138,9 +138,31 @@ class StreamMonitor:
         self._esr.restart()
         self._state.esr = self._esr.state
 
+    def close(self) -> Event | None:
+        """End an open event now, as when its profile is replaced: the last row seen is its end."""
+        state = self._state
+        if state.event is None or state.recovery is None:
+            return None
+        at_ns = int(state.window.at_ns[-1])
+        state.recovery = None
+        state.event = replace(
+            state.event,
+            version=state.event.version + 1,
+            status="ended",
+            at=state.rows - 1,
+            at_ns=at_ns,
+            until=state.rows - 1,
+            until_ns=at_ns,
+            until_low_ns=at_ns,
+            until_high_ns=at_ns,
+        )
+        return state.event
+
     @property
-    def is_open(self) -> bool:
-        return self._state.recovery is not None
+    def is_paging(self) -> bool:
+        """Out of control by more than lots differ by nature."""
+        state = self._state
+        return state.recovery is not None and state.event is not None and state.event.verdict == "paging"
 
     @property
     def _state(self) -> MonitorState:

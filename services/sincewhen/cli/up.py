@@ -1,0 +1,55 @@
+"""`sincewhen up`: the whole server in one process, on 127.0.0.1."""
+
+import signal
+import sys
+import threading
+from pathlib import Path
+
+import click
+import uvicorn
+
+from sincewhen.console.access import admin_token
+from sincewhen.console.app import make_app
+from sincewhen.embedded.runner import Runner
+from sincewhen.plant import PlantError, load_plant
+
+_WATCH_S = 0.5
+
+
+@click.command()
+@click.option(
+    "--data", type=click.Path(file_okay=False, path_type=Path), default=Path("sincewhen-data"), show_default=True
+)
+@click.option("--port", type=click.IntRange(1, 65535), default=8099, show_default=True)
+@click.option("--plant", type=click.Path(dir_okay=False, path_type=Path), help="plant.toml: stations, shifts, budget.")
+def up(data: Path, port: int, plant: Path | None) -> None:
+    """Serve ingest, pipeline, store and console until SIGTERM or Ctrl-C."""
+    try:
+        described = load_plant(plant)
+    except PlantError as error:
+        raise click.UsageError(str(error)) from error
+    runner = Runner(data, described)
+    server = uvicorn.Server(
+        uvicorn.Config(make_app(runner, admin_token(data)), host="127.0.0.1", port=port, log_level="warning")
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: None)  # uvicorn ends on them, then raises them again: the barrier comes first
+    runner.start()
+    watch = threading.Thread(target=_end_with_pipeline, args=(runner, server), daemon=True)
+    watch.start()
+    click.echo(f"SinceWhen serves http://127.0.0.1:{port} (token for changes: {data / 'token'})", err=True)
+    try:
+        server.run()
+    finally:
+        fell = not runner.alive
+        runner.stop()
+    if fell:
+        click.echo("The pipeline ended by a fault of ours, see above; start again: it goes on where it was.", err=True)
+        sys.exit(1)
+
+
+def _end_with_pipeline(runner: Runner, server: uvicorn.Server) -> None:
+    """A server whose pipeline is dead must not look alive."""
+    while runner.alive:
+        threading.Event().wait(_WATCH_S)
+    server.should_exit = True

@@ -1,0 +1,92 @@
+"""The first pages: incidents with stations, and one incident. Server-rendered, nothing from another host."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import HTMLResponse
+from fastapi.templating import Jinja2Templates
+
+from sincewhen.console.times import iso
+from sincewhen.console.views import found, newest_first, scope_json, station_json
+from sincewhen.embedded.runner import Runner
+from sincewhen_schemas.messages import Incident
+
+_SHAPES = {"abrupt": "suddenly", "gradual": "gradually", "undecided": "in a way that is not clear yet"}
+_STREAMS = {
+    "embedding": "what the model sees",
+    "t2": "how unusual single frames are",
+    "spe": "how unlike earlier frames they are",
+    "confidence": "the model's confidence",
+    "factor": "the image's",
+    "signal": "the signal",
+}
+_UNITS_SHOWN = 200
+
+
+def pages_router(runner: Runner) -> APIRouter:
+    router = APIRouter(include_in_schema=False)
+    templates = Jinja2Templates(Path(__file__).parent / "templates")
+
+    @router.get("/", response_class=HTMLResponse)
+    def incidents(request: Request) -> HTMLResponse:
+        shown = [_shown(incident) for incident in newest_first(runner)]
+        stations = [station_json(runner, key) for key in sorted(runner.statuses)]
+        return templates.TemplateResponse(request, "incidents.html", {"incidents": shown, "stations": stations})
+
+    @router.get("/incidents/{incident_id}", response_class=HTMLResponse)
+    def incident(request: Request, incident_id: str) -> HTMLResponse:
+        known = found(runner, incident_id)
+        scope = scope_json(runner, known)
+        page = {"incident": _shown(known), "scope": scope, "strip": _strip(known, runner), "units_shown": _UNITS_SHOWN}
+        return templates.TemplateResponse(request, "incident.html", page)
+
+    return router
+
+
+def _shown(incident: Incident) -> dict[str, Any]:
+    site, area, line, station = incident.station_id.split("/")
+    return {
+        "id": incident.incident_id,
+        "station": station,
+        "place": f"{site} / {area} / {line}",
+        "status": incident.status,
+        "dating": incident.dating,
+        "since": _clock(incident.since_ns),
+        "since_low": _clock(incident.since_low_ns),
+        "since_high": _clock(incident.since_high_ns),
+        "until": None if incident.until_ns is None else _clock(incident.until_ns),
+        "how": _SHAPES[incident.shape],
+        "changed": sorted({_words(stream) for stream in incident.streams}),
+    }
+
+
+def _words(stream: str) -> str:
+    kind, _, name = stream.partition(":")
+    words = _STREAMS[kind]
+    return f"{words} {name.replace('_', ' ')}" if kind in {"factor", "signal"} else words
+
+
+def _clock(at_ns: int) -> str:
+    """Seconds matter, more does not."""
+    return iso(at_ns)[:19].replace("T", " ") + " UTC"
+
+
+def _strip(incident: Incident, runner: Runner) -> dict[str, float]:
+    """Positions in per cent on a strip from a while before the onset to the newest frame."""
+    seen = [s.last_captured_at_ns for s in runner.statuses.values() if s.station_id == incident.station_id]
+    end = max([*seen, incident.updated_at_ns])
+    start = incident.since_low_ns - max(60 * 10**9, (end - incident.since_low_ns) // 3)
+
+    def place(at_ns: int) -> float:
+        return round(100 * (at_ns - start) / max(end - start, 1), 2)
+
+    low, since, high = place(incident.since_low_ns), place(incident.since_ns), place(incident.since_high_ns)
+    until = 100.0 if incident.until_ns is None else place(incident.until_ns)
+    return {
+        "low": low,
+        "interval": max(high - low, 0.6),
+        "since": since,
+        "out": max(until - since, 0.6),
+        "alarm": place(incident.opened_at_ns),
+    }

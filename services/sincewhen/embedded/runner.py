@@ -1,0 +1,184 @@
+"""The pipeline behind the local log.
+
+Invariants
+- A record is acknowledged once the log holds it; whatever happens then, it is applied exactly once: the barrier stores
+  states and position together, outputs have deterministic ids, and what is replayed writes the same rows again.
+- Outputs reach the store before the barrier that covers them.
+- While the store is unwell nothing is dropped: the pipeline waits, and ingest refuses when the backlog is full.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from sincewhen.embedded import metrics
+from sincewhen.incidents.correlate import correlate
+from sincewhen.log.log import LogRecord
+from sincewhen.log.sqlite import SqliteLog
+from sincewhen.plant import Plant
+from sincewhen.processor.outputs import Outputs
+from sincewhen.processor.pipeline import Budget, Pipeline
+from sincewhen.processor.state import StationState, decode_state, encode_state
+from sincewhen.profiles.profile import Profile, decode_profile
+from sincewhen.store import read
+from sincewhen.store.connect import Connection, StoreUnavailable
+from sincewhen.store.migrate import Retention, migrate
+from sincewhen.store.write import write_incidents, write_outputs
+from sincewhen_schemas.messages import Detection, Incident, StationStatus
+
+BARRIER_EVERY_NS = 10 * 10**9
+READ_RECORDS = 64
+BACKLOG_RECORDS_MAX = 100_000
+LOG_KEPT_NS = 24 * 3600 * 10**9
+_STATIONS_UNLISTED = 10  # stations that share the page budget where no plant.toml lists them
+_IDLE_S, _UNWELL_S = 0.2, 1.0
+
+
+@dataclass(slots=True)
+class Runner:
+    """One process owns `data`. `now_ns` is the clock of barriers and retention; frames bring their own times."""
+
+    data: Path
+    plant: Plant
+    now_ns: Callable[[], int] = time.time_ns
+    log: SqliteLog = field(init=False)
+    connection: Connection = field(init=False)
+    statuses: dict[tuple[str, str], StationStatus] = field(init=False, default_factory=dict)
+    incidents: dict[str, Incident] = field(init=False, default_factory=dict)
+    next_offset: int = field(init=False, default=1)
+    _pipeline: Pipeline = field(init=False)
+    _states: dict[str, StationState] = field(init=False, default_factory=dict)
+    _dirty: set[str] = field(init=False, default_factory=set)
+    _detections: dict[str, Detection] = field(init=False, default_factory=dict)
+    _profiles: dict[str, Profile] = field(init=False, default_factory=dict)
+    _wake: threading.Event = field(init=False, default_factory=threading.Event)
+    _stop: threading.Event = field(init=False, default_factory=threading.Event)
+    _thread: threading.Thread | None = field(init=False, default=None)
+    _unwritten: bool = field(init=False, default=False)  # states are ahead of the store: no barrier may cover them
+
+    def __post_init__(self) -> None:
+        self.log = SqliteLog(self.data / "log.db")
+        self.connection = Connection(self.data / "store")
+        migrate(self.connection, Retention())
+        stations = _STATIONS_UNLISTED if self.plant.stations is None else len(self.plant.stations)
+        budget = Budget(self.plant.pages_per_week, stations)
+        self._pipeline = Pipeline(self.profile, self.plant.knows, budget)
+        snapshot = self.log.snapshot()
+        self.next_offset = snapshot.next_offset
+        for station, raw in snapshot.states.items():
+            state = self._states[station] = decode_state(raw, self.profile)
+            for name, view in state.views.items():
+                self.statuses[station, name] = self._pipeline.status(station, name, view)
+        for item in read.detections(self.connection):
+            self._detections[item.detection_id] = item
+        self.incidents = {item.incident_id: item for item in correlate(self._detections.values())}
+
+    def start(self) -> None:
+        self._thread = threading.Thread(target=self._run, name="pipeline")
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Apply what is being applied, take a barrier, close."""
+        self._stop.set()
+        self._wake.set()
+        if self._thread:
+            self._thread.join()
+        self.log.close()
+        self.connection.close()
+
+    @property
+    def alive(self) -> bool:
+        return self._thread is not None and self._thread.is_alive()
+
+    @property
+    def backlog(self) -> int:
+        """Records that are acknowledged and not yet applied."""
+        return self.log.end() - self.next_offset
+
+    def append(self, records: list[tuple[str, bytes]]) -> None:
+        """Take records durably. Raises LogUnavailable."""
+        self.log.append(records, self.now_ns())
+        self._wake.set()
+
+    def profile(self, sha: str) -> Profile:
+        """A profile by its address. Raises KeyError."""
+        if sha not in self._profiles:
+            self._profiles[sha] = decode_profile(self.log.body(sha))
+        return self._profiles[sha]
+
+    def _run(self) -> None:
+        barrier_at_ns = self.now_ns()
+        while not self._stop.is_set():
+            self._wake.clear()
+            records = self.log.read(self.next_offset, READ_RECORDS)
+            if records:
+                self._apply(records)
+            if self._dirty and self.now_ns() - barrier_at_ns > BARRIER_EVERY_NS:
+                self._barrier()
+                barrier_at_ns = self.now_ns()
+            metrics.LAG.set(self.backlog)
+            if not records:
+                self._wake.wait(_IDLE_S)
+        self._barrier()
+
+    def _apply(self, records: list[LogRecord]) -> None:
+        outputs = Outputs()
+        for record in records:
+            state = self._states.setdefault(record.key, StationState())
+            made = self._pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
+            outputs.add(made)
+            self._dirty.add(record.key)
+        changed = self._correlate(outputs.detections)
+        while not self._written(outputs, changed):
+            if self._stop.wait(_UNWELL_S):
+                self._unwritten = True
+                return
+        self.next_offset = records[-1].offset + 1
+        self._tell(outputs)
+
+    def _written(self, outputs: Outputs, incidents: list[Incident]) -> bool:
+        try:
+            write_outputs(self.connection, outputs)
+            write_incidents(self.connection, incidents)
+        except StoreUnavailable:
+            metrics.STORE_UNWELL.inc()
+            return False
+        return True
+
+    def _correlate(self, detections: list[Detection]) -> list[Incident]:
+        """Incidents that the new detections changed."""
+        for item in detections:
+            known = self._detections.get(item.detection_id)
+            if known is None or known.version < item.version:
+                self._detections[item.detection_id] = item
+        if not detections:
+            return []
+        now = {item.incident_id: item for item in correlate(self._detections.values())}
+        changed = [item for key, item in now.items() if self.incidents.get(key) != item]
+        self.incidents = now
+        return changed
+
+    def _tell(self, outputs: Outputs) -> None:
+        metrics.RECORDS.inc(len(outputs.batches) + len(outputs.dead_letters) + len(outputs.heartbeats))
+        metrics.FRAMES.inc(sum(batch.frames.n for batch in outputs.batches))
+        metrics.DETECTIONS.inc(len(outputs.detections))
+        for letter in outputs.dead_letters:
+            metrics.DEAD_LETTERS.labels(letter.reason).inc()
+        for status in outputs.statuses:
+            self.statuses[status.station_id, status.view] = status
+        for record in outputs.heartbeats:
+            metrics.AGENT_SPOOL.labels(record.station_id).set(record.heartbeat.spool_bytes)
+            for reason, count in record.heartbeat.dropped.items():
+                metrics.AGENT_DROPPED.labels(record.station_id, reason[:64]).set(count)
+        for station in {item.station_id for item in self.incidents.values()}:
+            still = [i for i in self.incidents.values() if i.station_id == station and i.status == "open"]
+            metrics.OPEN_INCIDENTS.labels(station).set(len(still))
+
+    def _barrier(self) -> None:
+        if self._unwritten:
+            return
+        self.log.barrier(self.next_offset, {key: encode_state(self._states[key]) for key in self._dirty})
+        self._dirty.clear()
+        self.log.trim(self.now_ns() - LOG_KEPT_NS)

@@ -1,0 +1,118 @@
+"""The log of the embedded server: one SQLite file.
+
+Invariants
+- WAL with synchronous=FULL: what `append` returned for is on disk, also after kill -9 or loss of power.
+- Offsets are the row ids, strictly growing, never reused (AUTOINCREMENT), without holes (append is one transaction).
+- A barrier is one transaction: states and position are of the same moment.
+- Applied records are deleted by `trim`, never records at or after the barrier's position.
+
+Format
+- records(offset, key, value, appended_at_ns); states(key, value); position(next_offset), one row;
+  bodies(sha, value): profile bodies, compacted by their address.
+"""
+
+import sqlite3
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from sincewhen.log.log import LogRecord, LogUnavailable, Snapshot
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS records (
+  offset INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, value BLOB NOT NULL, appended_at_ns INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS states (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 1), next_offset INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS bodies (sha TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+INSERT OR IGNORE INTO position VALUES (1, 1);
+"""
+
+
+class SqliteLog:
+    """Thread-safe: one connection behind one lock."""
+
+    def __init__(self, path: Path) -> None:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._db = sqlite3.connect(path, check_same_thread=False, isolation_level=None)
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=FULL")
+        self._db.executescript(_SCHEMA)
+
+    def append(self, records: Sequence[tuple[str, bytes]], now_ns: int, /) -> int:
+        with self._lock:
+            first = self._end()
+            rows = [(key, value, now_ns) for key, value in records]
+            self._transact([("INSERT INTO records (key, value, appended_at_ns) VALUES (?, ?, ?)", rows)])
+            return first
+
+    def read(self, offset: int, limit: int, /) -> list[LogRecord]:
+        with self._lock:
+            rows = self._db.execute(
+                "SELECT offset, key, value, appended_at_ns FROM records WHERE offset >= ? ORDER BY offset LIMIT ?",
+                (offset, limit),
+            )
+            return [LogRecord(*row) for row in rows]
+
+    def barrier(self, next_offset: int, dirty: Mapping[str, bytes], /) -> None:
+        with self._lock:
+            self._transact(
+                [
+                    ("INSERT OR REPLACE INTO states VALUES (?, ?)", list(dirty.items())),
+                    ("UPDATE position SET next_offset = ?", [(next_offset,)]),
+                ]
+            )
+
+    def snapshot(self) -> Snapshot:
+        with self._lock:
+            (position,) = self._db.execute("SELECT next_offset FROM position").fetchone()
+            return Snapshot(position, dict(self._db.execute("SELECT key, value FROM states")))
+
+    def end(self) -> int:
+        with self._lock:
+            return self._end()
+
+    def trim(self, appended_before_ns: int) -> int:
+        """Delete applied records that are older; how many."""
+        with self._lock:
+            (position,) = self._db.execute("SELECT next_offset FROM position").fetchone()
+            return self._transact(
+                [("DELETE FROM records WHERE offset < ? AND appended_at_ns < ?", [(position, appended_before_ns)])]
+            )
+
+    def put_body(self, sha: str, value: bytes) -> None:
+        """Keep a profile's body under its address."""
+        with self._lock:
+            self._transact([("INSERT OR IGNORE INTO bodies VALUES (?, ?)", [(sha, value)])])
+
+    def body(self, sha: str) -> bytes:
+        """A profile's body. Raises KeyError where it is not there."""
+        with self._lock:
+            row = self._db.execute("SELECT value FROM bodies WHERE sha = ?", (sha,)).fetchone()
+        if row is None:
+            raise KeyError(sha)
+        return bytes(row[0])
+
+    def shas(self) -> list[str]:
+        """Addresses of all bodies."""
+        with self._lock:
+            return [row[0] for row in self._db.execute("SELECT sha FROM bodies ORDER BY sha")]
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def _end(self) -> int:
+        row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()
+        return (row[0] if row else 0) + 1
+
+    def _transact(self, statements: Sequence[tuple[str, Sequence[tuple[object, ...]]]]) -> int:
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            changed = sum(self._db.executemany(sql, rows).rowcount for sql, rows in statements if rows)
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            raise LogUnavailable(f"the log's file can't be written ({error}): check the disk of --data") from error
+        return changed

@@ -1,0 +1,244 @@
+"""The order of the rooms: one record of the log, and what it changes and makes. Pure: time comes with the record."""
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.detect.budget import arl0
+from sincewhen.ingest.decode import ControlRecord, decode
+from sincewhen.processor.detections import Source, detection
+from sincewhen.processor.learn import FRAMES_MIN
+from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.processor.outputs import Outputs, ScoredBatch
+from sincewhen.processor.state import LOTS_MAX, StationState, ViewState
+from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.variance import LOTS_MIN
+from sincewhen.score.score import Scores, score
+from sincewhen_schemas.frames import Frames
+from sincewhen_schemas.invalid import InvalidFrame
+from sincewhen_schemas.messages import BlindTime, DeadLetter, StationStatus
+from sincewhen_schemas.messages import StationState as StateName
+
+STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
+_UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
+_SHARE_FRAMES = 100  # memory of the running shares
+_WEEK_NS = 7 * 24 * 3600 * 10**9
+
+
+@dataclass(frozen=True, slots=True)
+class Budget:
+    """False pages a week that the plant accepts, and among how many stations they are shared."""
+
+    pages_per_week: float = 1.0
+    stations: int = 10
+
+
+@dataclass(slots=True)
+class Pipeline:
+    """known_station and profile_of come with the plant; profile_of raises KeyError where a body is not there yet."""
+
+    profile_of: Callable[[str], Profile]
+    known_station: Callable[[str], bool] = lambda _station: True
+    budget: Budget = field(default_factory=Budget)
+
+    def step(self, state: StationState, key: str, value: bytes, offset: int, appended_at_ns: int) -> Outputs:
+        """Take one record; changes `state`, the state of the station `key`, and returns what it makes."""
+        outputs = Outputs()
+        try:
+            record = decode(key, value, appended_at_ns, self.known_station)
+        except InvalidFrame as refusal:
+            outputs.dead_letters.append(
+                DeadLetter(
+                    station_id=key,
+                    reason=refusal.reason,
+                    detail=refusal.detail,
+                    payload=value,
+                    appended_at_ns=appended_at_ns,
+                    offset=offset,
+                )
+            )
+            return outputs
+        if isinstance(record, ControlRecord):
+            self._control(state, record, outputs)
+        elif isinstance(record, Frames):
+            frames = _unseen(state, record, outputs)
+            if frames is not None:
+                self._frames(state, frames, offset, appended_at_ns, outputs)
+        else:
+            outputs.heartbeats.append(record)
+        return outputs
+
+    def _control(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
+        if record.control.WhichOneof("event") != "profile_activated":
+            return
+        event = record.control.profile_activated
+        profile = self.profile_of(event.profile_sha)
+        view = state.views.setdefault(event.view, ViewState())
+        for stream, monitor in view.monitors.items():
+            closed = monitor.close()
+            if closed is not None:
+                source = self._source(record.station_id, event.view, stream, view)
+                outputs.detections.append(detection(source, closed))
+        weight = 1 / (self.budget.stations * len(profile.streams))
+        run_length = arl0(profile.frames_per_week, self.budget.pages_per_week, weight)
+        view.memory.profile_sha = event.profile_sha
+        view.monitors = {stream: StreamMonitor(profile.null(stream), run_length) for stream in profile.streams}
+        _enter(view, "in control", record.control.at_ns)
+
+    def _frames(self, state: StationState, frames: Frames, offset: int, appended_at_ns: int, outputs: Outputs) -> None:
+        view = state.views.setdefault(frames.view, ViewState())
+        memory = view.memory
+        memory.frames += frames.n
+        if frames.purpose != "production":
+            outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, _state_name(memory.state), {}))
+            return
+        profile = self.profile_of(memory.profile_sha) if memory.profile_sha else None
+        ln_z: dict[str, NDArray[np.float32]] = {}
+        if profile is None or profile.model_version != frames.model_version:
+            _learn(view, frames)
+            _enter(view, "learning", int(frames.captured_at_ns[0]))
+        else:
+            ln_z = self._judge(view, profile, frames, outputs)
+        memory.last_captured_at_ns = int(frames.captured_at_ns[-1])
+        memory.context = {name: str(values[-1]) for name, values in frames.context.items() if name in STEP_FIELDS}
+        outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, _state_name(memory.state), ln_z))
+        outputs.statuses.append(self.status(frames.station_id, frames.view, view))
+
+    def _judge(
+        self, view: ViewState, profile: Profile, frames: Frames, outputs: Outputs
+    ) -> dict[str, NDArray[np.float32]]:
+        memory = view.memory
+        spacing = _WEEK_NS / profile.frames_per_week
+        at_ns = frames.captured_at_ns
+        scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
+        lot_change, step = _begins(frames, memory.context, memory.last_captured_at_ns > 0)
+        ln_z: dict[str, NDArray[np.float32]] = {}
+        for stream, monitor in view.monitors.items():
+            gap_ns = spacing * monitor.null.n_max
+            breaks = _breaks(at_ns, memory.last_captured_at_ns, gap_ns)
+            keep = scores.valid[stream]
+            ln_z[stream] = np.full(frames.n, np.nan, np.float32)
+            source = self._source(frames.station_id, frames.view, stream, view)
+            for start, stop in zip([0, *breaks], [*breaks, frames.n], strict=True):
+                if start in breaks:
+                    monitor.restart()
+                rows = np.flatnonzero(keep[start:stop]) + start
+                events, ln_z[stream][rows] = monitor.update(
+                    scores.positions[stream][rows], at_ns[rows], lot_change[rows], step[rows]
+                )
+                outputs.detections.extend(detection(source, event) for event in events)
+        _settle(view, scores, int(at_ns[-1]))
+        return ln_z
+
+    def status(self, station_id: str, name: str, view: ViewState) -> StationStatus:
+        """What is known of one view now."""
+        profile = self.profile_of(view.memory.profile_sha) if view.memory.profile_sha else None
+        return _status(station_id, name, view, profile)
+
+    def _source(self, station_id: str, name: str, stream: str, view: ViewState) -> Source:
+        sha = view.memory.profile_sha
+        return Source(station_id, name, stream, sha, self.profile_of(sha).model_version, view.monitors[stream].arl0)
+
+
+def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | None:
+    """The frames that were not seen before; a gap in the sequence is blind time of a known count."""
+    key = (frames.agent_id, frames.boot_id, frames.view)
+    expected = state.marks.get(key, 0 if frames.first_seq == 0 else frames.first_seq)
+    if frames.first_seq + frames.n <= expected:
+        return None
+    if frames.first_seq > expected:
+        view = state.views.get(frames.view)
+        since = view.memory.last_captured_at_ns if view else int(frames.captured_at_ns[0])
+        outputs.blind_times.append(
+            BlindTime(
+                station_id=frames.station_id,
+                view=frames.view,
+                since_ns=min(since, int(frames.captured_at_ns[0])),
+                until_ns=int(frames.captured_at_ns[0]),
+                reason="sequence_gap",
+                frames_missed=frames.first_seq - expected,
+            )
+        )
+    state.mark(key, frames.first_seq + frames.n)
+    return frames.tail(max(0, expected - frames.first_seq))
+
+
+def _begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
+    """Frames (n,) that begin another lot, and that begin another value of any dated context."""
+    lot_change, step = np.zeros(frames.n, bool), np.zeros(frames.n, bool)
+    for name in STEP_FIELDS:
+        values = frames.context.get(name)
+        if values is None:
+            continue
+        before = np.concatenate([[last.get(name, "") if known else values[0]], values[:-1]])
+        changed = values != before
+        step |= changed
+        if name == "lot":
+            lot_change |= changed
+    return lot_change, step
+
+
+def _breaks(at_ns: NDArray[np.int64], last_ns: int, gap_ns: float) -> list[int]:
+    """Rows before which the windows start anew: a pause longer than any window, or a clock that stepped back."""
+    before = np.concatenate([[last_ns or at_ns[0]], at_ns[:-1]])
+    pause = at_ns - before
+    return [int(row) for row in np.flatnonzero((pause > gap_ns) | (pause < 0))]
+
+
+def _settle(view: ViewState, scores: Scores, at_ns: int) -> None:
+    """The view's state after a batch."""
+    memory = view.memory
+    judged = np.any(list(scores.valid.values()), axis=0)
+    keep = math.exp(-len(judged) / _SHARE_FRAMES)
+    memory.unusable_share = keep * memory.unusable_share + (1 - keep) * float(np.mean(~judged & ~scores.new_regime))
+    memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
+    if any(monitor.is_paging for monitor in view.monitors.values()):
+        _enter(view, "out of control", at_ns)
+    elif memory.new_regime_share > _UNUSABLE_MAX:
+        _enter(view, "new regime", at_ns)
+    elif memory.unusable_share > _UNUSABLE_MAX:
+        _enter(view, "insufficient data", at_ns)
+    else:
+        _enter(view, "in control", at_ns)
+
+
+def _enter(view: ViewState, state: StateName, at_ns: int) -> None:
+    if view.memory.state != state or view.memory.state_since_ns == 0:
+        view.memory.state, view.memory.state_since_ns = state, at_ns
+
+
+def _learn(view: ViewState, frames: Frames) -> None:
+    memory = view.memory
+    memory.golden_frames += frames.n
+    for lot in dict.fromkeys(str(lot) for lot in frames.context.get("lot", ())):
+        if lot and lot not in memory.golden_lots:
+            memory.golden_lots = [*memory.golden_lots, lot][-LOTS_MAX:]
+
+
+def _status(station_id: str, name: str, view: ViewState, profile: Profile | None) -> StationStatus:
+    memory = view.memory
+    missing: list[str] = []
+    if memory.state == "learning":
+        if memory.golden_frames < FRAMES_MIN:
+            missing.append(f"{FRAMES_MIN - memory.golden_frames} frames")
+        if len(memory.golden_lots) < LOTS_MIN:
+            missing.append(f"{LOTS_MIN - len(memory.golden_lots)} lots")
+        if profile is not None:
+            missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
+    return StationStatus(
+        station_id=station_id,
+        view=name,
+        state=_state_name(memory.state),
+        since_ns=memory.state_since_ns,
+        profile_sha=memory.profile_sha,
+        frames=memory.frames,
+        last_captured_at_ns=memory.last_captured_at_ns,
+        missing=tuple(missing),
+    )
+
+
+def _state_name(state: str) -> StateName:
+    return state  # type: ignore[return-value]  # _enter only takes names of states

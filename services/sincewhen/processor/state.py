@@ -1,0 +1,70 @@
+"""What the processor remembers of a station: a value of bounded size, exact through its bytes."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import msgspec
+
+from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.profiles.profile import Profile
+
+MARKS_MAX = 64
+LOTS_MAX = 64
+
+
+class ViewMemory(msgspec.Struct):
+    """One view, less its monitors."""
+
+    profile_sha: str = ""
+    state: str = "learning"
+    state_since_ns: int = 0
+    frames: int = 0
+    last_captured_at_ns: int = 0
+    context: dict[str, str] = msgspec.field(default_factory=dict)  # lot, supplier_lot, sku, recipe of the last frame
+    golden_frames: int = 0  # production frames since learning began
+    golden_lots: list[str] = msgspec.field(default_factory=list)  # the newest LOTS_MAX
+    unusable_share: float = 0.0  # running share of frames with nothing to judge
+    new_regime_share: float = 0.0
+
+
+@dataclass(slots=True)
+class ViewState:
+    memory: ViewMemory = field(default_factory=ViewMemory)
+    monitors: dict[str, StreamMonitor] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class StationState:
+    """marks: (agent, boot, view) -> the next sequence number; the MARKS_MAX newest."""
+
+    marks: dict[tuple[str, str, str], int] = field(default_factory=dict)
+    views: dict[str, ViewState] = field(default_factory=dict)
+
+    def mark(self, key: tuple[str, str, str], next_seq: int) -> None:
+        self.marks.pop(key, None)
+        self.marks[key] = next_seq
+        while len(self.marks) > MARKS_MAX:
+            del self.marks[next(iter(self.marks))]
+
+
+def encode_state(state: StationState) -> bytes:
+    views = {
+        name: (view.memory, {stream: (m.arl0, m.to_bytes()) for stream, m in view.monitors.items()})
+        for name, view in state.views.items()
+    }
+    return msgspec.msgpack.encode(([(*key, seq) for key, seq in state.marks.items()], views))
+
+
+def decode_state(data: bytes, profile_of: Callable[[str], Profile]) -> StationState:
+    """Raises KeyError where a profile is missing: the caller waits for it."""
+    kind = tuple[list[tuple[str, str, str, int]], dict[str, tuple[ViewMemory, dict[str, tuple[float, bytes]]]]]
+    marks, views = msgspec.msgpack.decode(data, type=kind)
+    state = StationState({(agent, boot, view): seq for agent, boot, view, seq in marks})
+    for name, (memory, monitors) in views.items():
+        view = ViewState(memory)
+        if memory.profile_sha:
+            profile = profile_of(memory.profile_sha)
+            for stream, (arl0, raw) in monitors.items():
+                view.monitors[stream] = StreamMonitor.from_bytes(raw, profile.null(stream), arl0)
+        state.views[name] = view
+    return state

@@ -1,0 +1,59 @@
+"""The ClickHouse engine in this process. One process owns a folder; one lock serves its threads."""
+
+import threading
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import clickhouse_connect
+import pyarrow as pa
+
+MEMORY_MAX = "2G"
+Row: TypeAlias = dict[str, Any]
+
+
+class StoreUnavailable(Exception):  # noqa: N818 - the unwell world: wait and try again, nothing is lost
+    """The store can't answer now."""
+
+
+class Connection:
+    """Statements of one chDB folder. Values reach SQL as parameters only."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self._lock = threading.Lock()
+        self._client = clickhouse_connect.get_client(dsn=f"chdb://{folder.resolve()}")
+
+    def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
+        with self._lock, _unwell():
+            self._client.command(sql, parameters=dict(parameters or {}))
+
+    def rows(self, sql: str, parameters: Mapping[str, Any] | None = None) -> list[Row]:
+        with self._lock, _unwell():
+            result = self._client.query(sql, parameters=dict(parameters or {}))
+        names: Sequence[str] = result.column_names
+        return [dict(zip(names, row, strict=True)) for row in result.result_rows]
+
+    def arrow(self, sql: str, parameters: Mapping[str, Any] | None = None) -> pa.Table:
+        """A result as columns; ClickHouse strings come as bytes."""
+        with self._lock, _unwell():
+            return self._client.query_arrow(sql, parameters=dict(parameters or {}), use_strings=False)
+
+    def insert(self, table: str, data: pa.Table) -> None:
+        with self._lock, _unwell():
+            self._client.insert_arrow(table, data)
+
+    def close(self) -> None:
+        with self._lock:
+            self._client.close()
+
+
+class _unwell:  # noqa: N801 - used as a statement
+    """Turns the client's failures into StoreUnavailable."""
+
+    def __enter__(self) -> None:
+        pass
+
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
+        if isinstance(error, clickhouse_connect.driver.exceptions.Error):
+            raise StoreUnavailable(f"the store did not answer: {error}") from error

@@ -1,0 +1,105 @@
+"""Questions to the store. Every value is a parameter."""
+
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from sincewhen.profiles.golden import Golden
+from sincewhen.store.connect import Connection
+from sincewhen_schemas.messages import Detection, Incident
+
+_NOW_NS = 2**62  # later than any frame
+_WINDOW = """station_id = {station:String} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
+  AND fromUnixTimestamp64Nano({high:Int64})"""
+SCOPE_KINDS = ("lot", "supplier_lot", "sku", "unit_id")
+
+
+def detections(connection: Connection) -> list[Detection]:
+    """Every version that is kept, to correlate after a start."""
+    found = connection.rows("SELECT body FROM detections FINAL ORDER BY detection_id, version")
+    return [msgspec.json.decode(row["body"], type=Detection) for row in found]
+
+
+def incidents(connection: Connection) -> list[Incident]:
+    """The newest version of each, newest incident first."""
+    found = connection.rows(
+        """SELECT argMax(body, version) AS newest, max(since) AS began FROM incidents
+        GROUP BY incident_id ORDER BY began DESC, incident_id"""
+    )
+    return [msgspec.json.decode(row["newest"], type=Incident) for row in found]
+
+
+def scope(connection: Connection, incident: Incident) -> dict[str, list[dict[str, Any]]]:
+    """Lots, supplier lots, skus and units in [since_low, until_high]: frames, units, first and last capture."""
+    until = incident.until_high_ns if incident.until_high_ns is not None else _NOW_NS
+    window = {"station": incident.station_id, "low": incident.since_low_ns, "high": until}
+    found: dict[str, list[dict[str, Any]]] = {}
+    for kind in SCOPE_KINDS:
+        found[kind] = connection.rows(
+            f"""SELECT {kind} AS value, count() AS frames, uniqExactIf(unit_id, unit_id != '') AS units,
+            toUnixTimestamp64Nano(min(captured_at)) AS first_ns, toUnixTimestamp64Nano(max(captured_at)) AS last_ns
+            FROM frames FINAL WHERE {_WINDOW} AND purpose = 'production' AND {kind} != ''
+            GROUP BY value ORDER BY first_ns, value""",  # noqa: S608 - names of columns, from a constant
+            window,
+        )
+    return found
+
+
+def golden(connection: Connection, station: str, view: str, from_ns: int, until_ns: int) -> tuple[Golden, str]:
+    """Production frames of a window in order of capture, and their model version (the newest; others are left out)."""
+    window = {"station": station, "view": view, "low": from_ns, "high": until_ns}
+    order = "ORDER BY captured_at, agent_id, boot_id, seq"
+    chosen = f"{_WINDOW} AND view = {{view:String}}"
+    version = connection.rows(
+        f"SELECT argMax(model_version, captured_at) AS v FROM frames WHERE {chosen} AND purpose = 'production'",  # noqa: S608 - a constant
+        window,
+    )[0]["v"]
+    window["version"] = version
+    chosen += " AND model_version = {version:String}"
+    frames = connection.arrow(
+        f"""SELECT toUnixTimestamp64Nano(captured_at) AS at, lot, sku, recipe, confidence, factors, signals,
+        cityHash64(agent_id, boot_id, seq) AS id FROM frames FINAL
+        WHERE {chosen} AND purpose = 'production' {order}""",  # noqa: S608 - constants
+        window,
+    ).to_pydict()
+    vectors = connection.arrow(
+        f"""SELECT layer, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
+        WHERE {chosen} {order}""",  # noqa: S608 - constants
+        window,
+    ).to_pydict()
+    return _golden(frames, vectors), version
+
+
+def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Golden:
+    """Only frames that have every layer."""
+    by_layer: dict[str, dict[int, bytes]] = {}
+    for layer, values, key in zip(vectors["layer"], vectors["values"], vectors["id"], strict=True):
+        by_layer.setdefault(layer.decode(), {})[key] = values
+    keep = [i for i, key in enumerate(frames["id"]) if all(key in rows for rows in by_layer.values())]
+    scalars = {"confidence": np.array([frames["confidence"][i] for i in keep], np.float64)}
+    for kind, prefix in (("factors", "factor"), ("signals", "signal")):
+        maps = [dict(frames[kind][i]) for i in keep]
+        for name in sorted({name for row in maps for name in row}):
+            scalars[f"{prefix}:{name.decode()}"] = np.array([row.get(name, np.nan) for row in maps], np.float64)
+    return Golden(
+        captured_at_ns=np.array([frames["at"][i] for i in keep], np.int64),
+        layers={
+            layer: np.stack([np.frombuffer(rows[frames["id"][i]], "<f2") for i in keep]).astype(np.float32)
+            for layer, rows in sorted(by_layer.items())
+            if keep
+        },
+        scalars=scalars,
+        lot=np.array([frames["lot"][i].decode() for i in keep], object),
+        regime=np.array(
+            [f"{frames['sku'][i].decode()}|{frames['recipe'][i].decode()}".strip("|") for i in keep], object
+        ),
+    )
+
+
+def dead_letters(connection: Connection, limit: int) -> list[dict[str, Any]]:
+    return connection.rows(
+        """SELECT log_offset, toUnixTimestamp64Nano(received_at) AS received_ns, station_id, reason, detail,
+        length(payload) AS payload_bytes FROM dead_letters FINAL ORDER BY log_offset DESC LIMIT {limit:UInt32}""",
+        {"limit": limit},
+    )

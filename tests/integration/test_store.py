@@ -1,0 +1,75 @@
+"""The store on the real ClickHouse engine."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sincewhen.incidents.correlate import correlate
+from sincewhen.processor.learn import Subject, build_profile
+from sincewhen.profiles.profile import Profile
+from sincewhen.store import read
+from sincewhen.store.connect import Connection
+from sincewhen.store.migrate import MigrationError, Retention, migrate
+from sincewhen.store.write import write_incidents, write_outputs
+from sincewhen_testing.station import (
+    END,
+    GOLDEN,
+    ONSET,
+    START_NS,
+    STATION,
+    STEP_NS,
+    Run,
+    activation,
+    batch,
+    learned,
+    stream,
+)
+
+
+def test_outputs_written_twice_come_back_as_they_were_once(tmp_path: Path) -> None:
+    folder = tmp_path
+    connection = Connection(folder / "chdb")
+    for_ever = Retention(*[10_000] * 3)  # the simulated frames are of a fixed day
+    assert migrate(connection, for_ever) == ["0001_tables.sql"]
+    assert migrate(connection, for_ever) == []
+    changed = folder / "ddl"
+    changed.mkdir()
+    (changed / "0001_tables.sql").write_text("SELECT 1")
+    with pytest.raises(MigrationError, match="forward-only"):
+        migrate(connection, for_ever, changed)
+
+    data = stream(31)
+    sha, profile = learned(data)
+    run = Run({sha: profile})
+    for start in range(0, GOLDEN, 500):
+        run.feed(batch(data, start, start + 500))
+    run.feed(activation(sha))
+    for start in range(GOLDEN, len(data[0]), 100):
+        run.feed(batch(data, start, start + 100))
+    run.feed(b"junk")
+    incidents = correlate(run.outputs.detections)
+    for _ in range(2):
+        write_outputs(connection, run.outputs)
+        write_incidents(connection, incidents)
+
+    count = connection.rows("SELECT count() AS n, uniqExact(seq) AS seqs FROM frames FINAL")[0]
+    assert count == {"n": len(data[0]), "seqs": len(data[0])}
+    assert read.incidents(connection) == incidents
+    assert correlate(read.detections(connection)) == incidents
+    lots = [row["value"] for row in read.scope(connection, incidents[0])["lot"]]
+    expected = {f"L{row // 100:02d}" for row in range(ONSET, END)}
+    assert expected <= set(lots) <= expected | {"L25", "L29"}, lots
+    (letter,) = read.dead_letters(connection, 10)
+    assert letter["reason"] == "undecodable"
+    assert letter["payload_bytes"] == 4
+
+    golden, version = read.golden(connection, STATION, "top", START_NS, START_NS + (GOLDEN - 1) * STEP_NS)
+    assert version == "1"
+    assert golden.n == GOLDEN
+    np.testing.assert_array_equal(golden.layers["head"], data[0][:GOLDEN].astype(np.float32))
+    np.testing.assert_array_equal(golden.scalars["factor:brightness"], data[1][:GOLDEN].astype(np.float64))
+    rebuilt = build_profile(golden, Subject(STATION, "top", "", "1"))
+    assert isinstance(rebuilt, Profile)
+    assert rebuilt.streams == profile.streams
+    connection.close()

@@ -1,0 +1,72 @@
+"""Records through the rooms: counted once, gaps known, the same answer from any snapshot and any batches."""
+
+import pytest
+
+from sincewhen.incidents.correlate import correlate
+from sincewhen_testing.station import END, ONSET, START_NS, STEP_NS, Run, batch, run, stream
+
+
+def test_a_changed_lot_is_one_incident_with_the_right_window() -> None:
+    incidents = correlate(run(21, 32).outputs.detections)
+    assert len(incidents) == 1
+    (incident,) = incidents
+    assert incident.status == "ended"
+    assert abs((incident.since_ns - START_NS) / STEP_NS - ONSET) <= 2
+    assert incident.until_ns is not None
+    assert abs((incident.until_ns - START_NS) / STEP_NS - (END - 1)) <= 3
+
+
+@pytest.mark.parametrize("size", [7, 32, 500])
+def test_batches_and_snapshots_change_no_detection(size: int) -> None:
+    expected = run(22, 64).outputs.detections
+    got = run(22, size, reload=True).outputs.detections
+    latest = {d.detection_id: d for d in got}
+    for known in {d.detection_id: d for d in expected}.values():
+        found = latest.pop(known.detection_id)
+        for name in ("version", "status", "verdict", "alarm_at_ns", "since_ns", "since_low_ns", "since_high_ns",
+                     "until_ns", "shape"):  # fmt: skip
+            assert getattr(found, name) == getattr(known, name), name
+        # a matrix product of another batch size rounds its last bit differently
+        assert found.evidence == pytest.approx(known.evidence, rel=1e-4)
+    assert not latest
+
+
+def test_a_frame_that_was_seen_is_not_counted_again() -> None:
+    data = stream(23)
+    runner = Run({})
+    runner.feed(batch(data, 0, 32))
+    assert not runner.feed(batch(data, 0, 32)).batches
+    runner.reload()
+    overlap = runner.feed(batch(data, 16, 48)).batches
+    assert [item.frames.first_seq for item in overlap] == [32]
+    assert sum(item.frames.n for item in runner.outputs.batches) == 48
+
+
+def test_a_gap_in_the_sequence_is_blind_time_with_its_count() -> None:
+    data = stream(24)
+    runner = Run({})
+    runner.feed(batch(data, 0, 32))
+    (blind,) = runner.feed(batch(data, 40, 64)).blind_times
+    assert (blind.reason, blind.frames_missed) == ("sequence_gap", 8)
+    assert blind.since_ns == START_NS + 31 * STEP_NS
+    assert blind.until_ns == START_NS + 40 * STEP_NS
+
+
+def test_without_a_profile_a_station_learns_and_says_what_is_missing() -> None:
+    data = stream(25)
+    runner = Run({})
+    first = runner.feed(batch(data, 0, 100)).statuses[0]
+    assert (first.state, first.missing) == ("learning", ("450 frames", "9 lots"))
+    for start in range(100, 1100, 100):
+        runner.feed(batch(data, start, start + 100))
+    assert runner.outputs.statuses[-1].missing == ()
+    assert not runner.outputs.detections
+
+
+def test_bad_bytes_become_a_dead_letter_and_the_next_record_goes_on() -> None:
+    data = stream(26)
+    runner = Run({})
+    (letter,) = runner.feed(b"\xff\xff").dead_letters
+    assert letter.reason == "undecodable"
+    assert letter.payload == b"\xff\xff"
+    assert runner.feed(batch(data, 0, 32)).batches

@@ -1,0 +1,87 @@
+"""A real `sincewhen up` in its own process on a free port."""
+
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+
+from sincewhen_schemas.encode import encode_upload
+
+_START_S, _APPLY_S = 60.0, 120.0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Server:
+    """Use as a context: ends with SIGTERM. `kill` is kill -9; `start` goes on with the same folder and port."""
+
+    def __init__(self, data: Path) -> None:
+        self.data, self.port = data, free_port()
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(self.data), "--port", str(self.port)]
+        self._process = subprocess.Popen(command)
+        self._until(lambda: self.get("/readyz").status_code == 200, _START_S)
+
+    def kill(self) -> None:
+        assert self._process
+        self._process.kill()
+        self._process.wait()
+
+    def stop(self) -> int:
+        assert self._process
+        self._process.terminate()
+        return self._process.wait(60)
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(
+        self, _kind: type[BaseException] | None, _error: BaseException | None, _t: TracebackType | None
+    ) -> None:
+        if self._process and self._process.poll() is None:
+            self.stop()
+
+    @property
+    def token(self) -> str:
+        return (self.data / "token").read_text().strip()
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        return httpx.get(f"{self.url}{path}", timeout=60, headers=headers)
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60)
+
+    def send(self, *records: bytes) -> httpx.Response:
+        return httpx.post(f"{self.url}/v1/frames", content=encode_upload(records), timeout=60)
+
+    def applied(self) -> None:
+        """Wait until everything acknowledged is applied."""
+        self._until(lambda: self.get("/readyz").json()["backlog"] == 0, _APPLY_S)
+
+    @staticmethod
+    def _until(holds: Callable[[], bool], limit_s: float) -> None:
+        deadline = time.monotonic() + limit_s
+        while True:
+            try:
+                if holds():
+                    return
+            except httpx.TransportError:
+                pass
+            if time.monotonic() > deadline:
+                raise TimeoutError(f"the server did not get there within {limit_s} s")
+            time.sleep(0.05)

@@ -1,0 +1,95 @@
+"""One simulated station: its records through the pipeline, with a change of known onset and end."""
+
+from typing import TypeAlias
+
+import numpy as np
+
+from sincewhen.processor.learn import Subject, build_profile
+from sincewhen.processor.outputs import Outputs
+from sincewhen.processor.pipeline import Pipeline
+from sincewhen.processor.state import StationState, decode_state, encode_state
+from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
+from sincewhen_schemas import station_record_pb2 as pb
+from sincewhen_schemas.encode import encode_control, encode_frames
+from sincewhen_schemas.frames import Frames
+from sincewhen_testing.streams import direction, mixing, noise
+
+STATION, START_NS, STEP_NS = "plant/paint/line1/cam1", 1_760_000_000_000_000_000, 2 * 10**9
+GOLDEN, ONSET, END = 2000, 2600, 2900
+Recorded: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # embeddings, factor, lots
+
+
+def stream(seed: int) -> Recorded:
+    rng = np.random.default_rng(seed)
+    latent = noise(rng, 3400, 12)
+    latent[ONSET:END] += 3 * direction(rng, 12)
+    x = (latent @ mixing(rng, 12, 24)).astype(np.float16)
+    lots = np.array([f"L{row // 100:02d}" for row in range(len(x))], object)
+    return x, rng.standard_normal(len(x)).astype(np.float32), lots
+
+
+def batch(data: Recorded, start: int, stop: int) -> bytes:
+    x, factor, lots = data
+    return encode_frames(
+        Frames(
+            station_id=STATION,
+            view="top",
+            agent_id="pc",
+            boot_id="b",
+            first_seq=start,
+            captured_at_ns=START_NS + np.arange(start, stop) * STEP_NS,
+            purpose="production",
+            model_version="1",
+            layers={"head": x[start:stop]},
+            factors={"brightness": factor[start:stop]},
+            context={"lot": lots[start:stop]},
+        )
+    )
+
+
+def learned(data: Recorded) -> tuple[str, Profile]:
+    x, factor, lots = data
+    golden = Golden(
+        START_NS + np.arange(GOLDEN) * STEP_NS,
+        {"head": x[:GOLDEN].astype(np.float32)},
+        {"factor:brightness": factor[:GOLDEN].astype(np.float64)},
+        lots[:GOLDEN],
+    )
+    profile = build_profile(golden, Subject(STATION, "top", "", "1"))
+    assert isinstance(profile, Profile), profile
+    return profile_sha(encode_profile(profile)), profile
+
+
+def activation(sha: str) -> bytes:
+    event = pb.ProfileActivated(view="top", profile_sha=sha)
+    return encode_control(STATION, pb.Control(control_id="c", at_ns=START_NS, profile_activated=event))
+
+
+class Run:
+    """A pipeline over one station; offsets grow by one a record."""
+
+    def __init__(self, profiles: dict[str, Profile]) -> None:
+        self.pipeline = Pipeline(profiles.__getitem__)
+        self.profiles, self.state, self.outputs, self.offset = profiles, StationState(), Outputs(), 1
+
+    def feed(self, value: bytes) -> Outputs:
+        made = self.pipeline.step(self.state, STATION, value, self.offset, START_NS + 10**15)
+        self.offset += 1
+        self.outputs.add(made)
+        return made
+
+    def reload(self) -> None:
+        self.state = decode_state(encode_state(self.state), self.profiles.__getitem__)
+
+
+def run(seed: int, size: int, *, reload: bool = False) -> Run:
+    data = stream(seed)
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, len(data[0]), size):
+        runner.feed(batch(data, start, min(start + size, len(data[0]))))
+        if reload:
+            runner.reload()
+    return runner
