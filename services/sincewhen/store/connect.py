@@ -1,7 +1,8 @@
 """The ClickHouse engine in this process. One process owns a folder; one lock serves its threads."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -48,12 +49,10 @@ class Connection:
             self._client.close()
 
 
-class _unwell:  # noqa: N801 - used as a statement
+@contextmanager
+def _unwell() -> Iterator[None]:
     """Turns the client's failures into StoreUnavailable."""
-
-    def __enter__(self) -> None:
-        pass
-
-    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
-        if isinstance(error, clickhouse_connect.driver.exceptions.Error):
-            raise StoreUnavailable(f"the store did not answer: {error}") from error
+    try:
+        yield
+    except clickhouse_connect.driver.exceptions.Error as error:
+        raise StoreUnavailable(f"the store did not answer: {error}") from error
