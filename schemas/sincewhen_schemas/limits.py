@@ -1,5 +1,8 @@
 """The limit of every size in the contract. A record beyond one is refused with a reason, never cut."""
 
+import re
+
+STATION_ID = re.compile(r"[^/\s]+(/[^/\s]+){3}")  # site/area/line/station
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 UPLOAD_BYTES_MAX = 8 * 1024 * 1024
 UPLOAD_RECORDS_MAX = 256

@@ -3,6 +3,7 @@
 import click
 
 from sincewhen.cli.backtest import backtest
+from sincewhen.cli.demo import demo
 from sincewhen.cli.query import incidents, profile, scope, since
 from sincewhen.cli.up import up
 
@@ -13,7 +14,7 @@ def main() -> None:
     """Streaming drift monitor for factory vision and robotics: what changed, where, since when."""
 
 
-for command in (backtest, incidents, profile, scope, since, up):
+for command in (backtest, demo, incidents, profile, scope, since, up):
     main.add_command(command)
 
 if __name__ == "__main__":

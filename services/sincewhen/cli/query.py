@@ -82,7 +82,7 @@ def profile() -> None:
 
 @profile.command()
 @click.option("--station", required=True)
-@click.option("--view", default="", help="Default: the view without a name.")
+@click.option("--view", default="main", show_default=True)
 @click.option("--from", "from_", required=True, help="ISO 8601")
 @click.option("--to", required=True, help="ISO 8601")
 @server_option

@@ -5,6 +5,8 @@ from collections.abc import Iterable
 
 from sincewhen_schemas.messages import Detection, Incident
 
+_SQUARED = ("t2:", "spe:")
+
 
 def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
@@ -28,8 +30,14 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
 
 
 def primary(members: Iterable[Detection]) -> Detection:
-    """The member whose dating speaks for the incident: confirmed before provisional, then the most evidence."""
-    return max(members, key=lambda d: (d.dating != "provisional", d.evidence, d.detection_id))
+    """The member whose dating speaks for the incident: the one that saw it first, and so with the least noise.
+
+    Confirmed before provisional; T² and SPE, which grow with the square of a change, only where nothing else moved.
+    """
+    return min(
+        members,
+        key=lambda d: (d.dating == "provisional", d.stream.startswith(_SQUARED), d.alarm_at_ns, d.detection_id),
+    )
 
 
 def _belongs(group: list[Detection], detection: Detection) -> bool:

@@ -1,6 +1,5 @@
 """A record of the log becomes columns, or an InvalidFrame that says the rule, the value and the column."""
 
-import re
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass
 from typing import Any
@@ -14,8 +13,6 @@ from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import SCHEMA_VERSION
 from sincewhen_schemas.frames import CONTEXT_FIELDS, PURPOSES, Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-
-STATION_ID = re.compile(r"[^/\s]+(/[^/\s]+){3}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +41,7 @@ def decode(
         detail = f"schema_version is {SCHEMA_VERSION}; got {record.schema_version}"
         raise InvalidFrame(InvalidReason.UNSUPPORTED_VERSION, detail)
     station_id = record.station_id
-    if len(station_id) > limits.STATION_CHARS_MAX or not STATION_ID.fullmatch(station_id):
+    if len(station_id) > limits.STATION_CHARS_MAX or not limits.STATION_ID.fullmatch(station_id):
         detail = f"station_id is site/area/line/station; got {station_id[:80]!r}"
         raise InvalidFrame(InvalidReason.BAD_STATION_ID, detail)
     if key != station_id:

@@ -12,9 +12,9 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import msgspec
 
-from sincewhen.ingest.decode import STATION_ID
 from sincewhen.plant.calendar import Break, Calendar, Shift
 from sincewhen.plant.plant import PAGES_PER_WEEK, Plant, Station
+from sincewhen_schemas.limits import STATION_ID
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")

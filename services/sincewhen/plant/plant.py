@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sincewhen.ingest.decode import STATION_ID
 from sincewhen.plant.calendar import Calendar
+from sincewhen_schemas.limits import STATION_ID
 
 PAGES_PER_WEEK = 1.0
 

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
@@ -128,7 +129,8 @@ def _self_test(profile: Profile, golden: Golden) -> SelfTest:
     arl0 = max(2.0, golden.n / 10)
     alarms: dict[str, int] = {}
     for stream, positions in scores.positions.items():
-        esr = Esr(profile.null(stream))
+        null = profile.null(stream)
+        esr = Esr(null)
         rows = np.flatnonzero(scores.valid[stream])
         x, changed, start = positions[rows], change[rows], 0
         alarms[stream] = 0
@@ -138,5 +140,12 @@ def _self_test(profile: Profile, golden: Golden) -> SelfTest:
             if ln_z[-1] >= np.log(arl0):
                 alarms[stream] += 1
                 esr.restart()
+                start = _next_lot(changed, start) if null.sigma2_lot.any() else start
     limit = int(poisson.ppf(_SELF_TEST_QUANTILE, golden.n / arl0))
     return SelfTest(golden.n, arl0, alarms, limit)
+
+
+def _next_lot(changed: NDArray[np.bool_], start: int) -> int:
+    """The row where the next lot begins: where lots differ by nature, alarms within one lot are one."""
+    later = np.flatnonzero(changed[start:])
+    return start + int(later[0]) if len(later) else len(changed)

@@ -63,24 +63,29 @@ class _Window:
 
     x: NDArray[np.float32]  # (w, d)
     at_ns: NDArray[np.int64]  # (w,)
+    lot: NDArray[np.bool_]  # (w,) a lot begins here
     step: NDArray[np.bool_]  # (w,) a lot, supplier lot or recipe begins here
     first: int  # row number of the oldest
 
-    def push(self, x: NDArray[np.float32], at_ns: NDArray[np.int64], step: NDArray[np.bool_]) -> None:
+    def push(
+        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
+    ) -> None:
         self.x = np.concatenate([self.x, x])
         self.at_ns = np.concatenate([self.at_ns, at_ns])
+        self.lot = np.concatenate([self.lot, lot])
         self.step = np.concatenate([self.step, step])
         if len(self.x) > WINDOW_FRAMES + _TRIM_SLACK:
             self.keep(WINDOW_FRAMES)
 
     def keep(self, newest: int) -> None:
         drop = max(0, len(self.x) - newest)
-        self.x, self.at_ns, self.step = self.x[drop:], self.at_ns[drop:], self.step[drop:]
+        self.x, self.at_ns = self.x[drop:], self.at_ns[drop:]
+        self.lot, self.step = self.lot[drop:], self.step[drop:]
         self.first += drop
 
     def newest(self, count: int) -> "_Window":
         drop = max(0, len(self.x) - count)
-        return _Window(self.x[drop:], self.at_ns[drop:], self.step[drop:], self.first + drop)
+        return _Window(self.x[drop:], self.at_ns[drop:], self.lot[drop:], self.step[drop:], self.first + drop)
 
 
 @dataclass(slots=True)
@@ -109,7 +114,7 @@ class StreamMonitor:
         self._esr = Esr(self.null, self.state.esr if self.state else None)
         if self.state is None:
             empty = np.zeros((0, self.null.dims), np.float32)
-            window = _Window(empty, np.zeros(0, np.int64), np.zeros(0, bool), 0)
+            window = _Window(empty, np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, bool), 0)
             self.state = MonitorState(self._esr.state, window)
 
     def update(
@@ -130,7 +135,7 @@ class StreamMonitor:
             if self._state.recovery is None:
                 row = self._watch(x, at_ns, lot_change, step, row, events, ln_z)
             else:
-                row = self._follow(x, at_ns, step, row, events)
+                row = self._follow(x, at_ns, lot_change, step, row, events)
         return events, ln_z
 
     def restart(self) -> None:
@@ -184,7 +189,7 @@ class StreamMonitor:
         found = self._esr.update(x[row:], lot_change[row:], limit)
         stop = row + len(found)
         ln_z[row:stop] = found
-        self._take(x, at_ns, step, row, stop)
+        self._take(x, at_ns, lot_change, step, row, stop)
         if len(found) and found[-1] >= limit:
             events.append(self._open(float(found[-1])))
             self.restart()
@@ -193,7 +198,13 @@ class StreamMonitor:
         return stop
 
     def _follow(
-        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], step: NDArray[np.bool_], row: int, events: list[Event]
+        self,
+        x: NDArray[np.float32],
+        at_ns: NDArray[np.int64],
+        lot_change: NDArray[np.bool_],
+        step: NDArray[np.bool_],
+        row: int,
+        events: list[Event],
     ) -> int:
         state = self._state
         assert state.recovery is not None
@@ -202,7 +213,7 @@ class StreamMonitor:
         recovery = Recovery(self.null, state.recovery)
         end = recovery.update(x[row:stop])
         stop = stop if end is None else row + end + 1
-        self._take(x, at_ns, step, row, stop)
+        self._take(x, at_ns, lot_change, step, row, stop)
         state.since_alarm += stop - row
         if state.since_alarm == CONFIRMED_AFTER:
             events.append(self._date("confirmed"))
@@ -213,9 +224,15 @@ class StreamMonitor:
         return stop
 
     def _take(
-        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], step: NDArray[np.bool_], row: int, stop: int
+        self,
+        x: NDArray[np.float32],
+        at_ns: NDArray[np.int64],
+        lot_change: NDArray[np.bool_],
+        step: NDArray[np.bool_],
+        row: int,
+        stop: int,
     ) -> None:
-        self._state.window.push(x[row:stop], at_ns[row:stop], step[row:stop])
+        self._state.window.push(x[row:stop], at_ns[row:stop], lot_change[row:stop], step[row:stop])
         self._state.rows += stop - row
 
     def _open(self, ln_z: float) -> Event:
@@ -257,7 +274,12 @@ class StreamMonitor:
         self, dating: DatingStatus, version: int, ordinal: int, alarm: int, alarm_at_ns: int, ln_z: float
     ) -> Event:
         window = self._state.window.newest(WINDOW_FRAMES)
-        onset = date_onset(window.x, self.null, step_rows=np.flatnonzero(window.step).tolist())
+        onset = date_onset(
+            window.x,
+            self.null,
+            step_rows=np.flatnonzero(window.step).tolist(),
+            lot_rows=np.flatnonzero(window.lot).tolist(),
+        )
         return Event(
             ordinal=ordinal,
             version=version,
@@ -312,19 +334,20 @@ class StreamMonitor:
         state = self._state
         state.window.keep(WINDOW_FRAMES)
         window = state.window
-        arrays = (window.x.tobytes(), window.at_ns.tobytes(), window.step.tobytes())
+        arrays = (window.x.tobytes(), window.at_ns.tobytes(), window.lot.tobytes(), window.step.tobytes())
         recovery = state.recovery.to_bytes() if state.recovery else None
         head = (window.first, state.rows, state.next_ordinal, state.since_alarm)
         return msgspec.msgpack.encode((state.esr.to_bytes(), arrays, head, state.event, recovery))
 
     @staticmethod
     def from_bytes(data: bytes, null: StreamNull, arl0: float) -> "StreamMonitor":
-        kind = tuple[bytes, tuple[bytes, bytes, bytes], tuple[int, int, int, int], Event | None, bytes | None]
-        esr, (x, at_ns, step), head, event, recovery = msgspec.msgpack.decode(data, type=kind)
+        kind = tuple[bytes, tuple[bytes, bytes, bytes, bytes], tuple[int, int, int, int], Event | None, bytes | None]
+        esr, (x, at_ns, lot, step), head, event, recovery = msgspec.msgpack.decode(data, type=kind)
         first, rows, next_ordinal, since_alarm = head
         window = _Window(
             np.frombuffer(x, np.float32).reshape(-1, null.dims),
             np.frombuffer(at_ns, np.int64),
+            np.frombuffer(lot, bool),
             np.frombuffer(step, bool),
             first,
         )

@@ -75,8 +75,12 @@ def regimes(golden: Golden) -> NDArray[np.object_]:
 
 
 def slow_ratio(null: StreamNull) -> float:
-    """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show."""
-    last, half = null.vt[-1], null.vt[max(0, null.n_max // 2 - 1)]
+    """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show.
+
+    What lots explain of a window of n_max / 2 frames is added to both: a coordinate that lots rule is not slow.
+    """
+    lots = null.n_max / 2 * null.sigma2_lot
+    last, half = null.vt[-1] + lots, null.vt[max(0, null.n_max // 2 - 1)] + lots
     return float(np.mean(last / half))
 
 

@@ -43,15 +43,20 @@ def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
     n_max = window_max(len(x))
     total = variance_time(x, n_max)
     sigma2_lot = np.zeros(x.shape[1])
-    within = total
-    if lot_codes is not None:
-        sigma2_lot, within = _split_lots(x, lot_codes, total)
-    phi, theta, scale = _noise_model(x, n_max)
+    within, centred, lots, reach = total, x - x.mean(axis=0), 0, 1.0 * len(x)
+    runs = [] if lot_codes is None else [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES_MIN]
+    if lot_codes is not None and len(runs) >= _LOTS_IN_PART_MIN:
+        for a, b in lot_runs(lot_codes):
+            centred[a:b] -= centred[a:b].mean(axis=0)
+        lots, reach = len(runs), float(np.median([b - a for a, b in runs]))
+        sigma2_lot, within = _split_lots(x, centred, runs, lot_codes, total)
+    phi, theta, scale = _noise_model(centred, n_max, reach)
     floor = _VT_FLOOR * np.maximum(total[0], 1e-6)
     # dividing by an estimated variance inflates the chi-square by 2 / windows, overlapping ones counted 1.5 times
     plug_in = 1 + 2 / 1.5 * np.arange(1, n_max + 1)[:, None] / len(x)
     return StreamNull(
         n_ref=len(x),
+        lots=lots,
         vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
         sigma2_lot=sigma2_lot.astype(np.float32),
         phi=phi.astype(np.float32),
@@ -73,16 +78,15 @@ def lots_known(lot_codes: NDArray[np.int64]) -> bool:
     return sum(stop - start >= LOT_FRAMES_MIN for start, stop in runs) >= LOTS_MIN
 
 
-def _split_lots(x: Floats, lot_codes: NDArray[np.int64], total: Floats) -> tuple[Floats, Floats]:
-    """Between-lot variance (d,), and vt within lots so that both together give the golden windows' variance."""
-    runs = [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES_MIN]
-    if len(runs) < _LOTS_IN_PART_MIN:
-        return np.zeros(x.shape[1]), total
+def _split_lots(
+    x: Floats, centred: Floats, runs: list[tuple[int, int]], lot_codes: NDArray[np.int64], total: Floats
+) -> tuple[Floats, Floats]:
+    """Between-lot variance (d,), and vt within lots so that both together give the golden windows' variance.
+
+    centred: x about the mean of each lot.
+    """
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
     sizes = np.array([b - a for a, b in runs])
-    centred = x - x.mean(axis=0)
-    for a, b in lot_runs(lot_codes):
-        centred[a:b] -= centred[a:b].mean(axis=0)
     reach = max(1, min(len(total), int(np.median(sizes)) // 4))
     residual = variance_time(centred, len(total))
     noise = residual[reach - 1] / (1 - reach / np.median(sizes))
@@ -100,10 +104,13 @@ def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:
     return np.array([1 + 2 * np.sum((1 - lags[1:n] / n) * share[1:n]) for n in range(1, n_max + 1)])
 
 
-def _noise_model(x: Floats, n_max: int) -> tuple[Floats, Floats, Floats]:
-    """White + AR(1) noise of each coordinate by the least penalised innovation variance: phi, theta, scale (d,)."""
-    frames, dims = x.shape
-    centred = x - x.mean(axis=0)
+def _noise_model(centred: Floats, n_max: int, reach: float) -> tuple[Floats, Floats, Floats]:
+    """White + AR(1) noise of each coordinate by the least penalised innovation variance: phi, theta, scale (d,).
+
+    centred (G, d): about its mean, or about the mean of each lot of typically `reach` frames.
+    """
+    frames, dims = centred.shape
+    longest = n_max if reach >= frames else max(1, min(n_max, int(reach) // 4))
     best = frames * np.log(np.maximum(centred.var(axis=0), 1e-12))
     phi, theta = np.zeros(dims), np.zeros(dims)
     for share in _SHARES:
@@ -118,8 +125,8 @@ def _noise_model(x: Floats, n_max: int) -> tuple[Floats, Floats, Floats]:
         columns = (phi == slope) & (theta == moving)
         noise = lfilter([1.0, -slope], [1.0, -moving], centred[:, columns], axis=0)
         spread = np.maximum(noise.std(axis=0), 1e-6)
-        long_run = np.maximum(variance_time(noise / spread, n_max)[-1], _VT_FLOOR)
-        scale[columns] = 1 / (spread * np.sqrt(long_run))
+        long_run = variance_time(noise / spread, longest)[-1] / (1 if reach >= frames else 1 - longest / reach)
+        scale[columns] = 1 / (spread * np.sqrt(np.maximum(long_run, _VT_FLOOR)))
     return phi, theta, scale
 
 

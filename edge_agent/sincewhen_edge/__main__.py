@@ -1,0 +1,213 @@
+"""`sincewhen-edge`: archives, logs and folders to the server, as if they came from the line."""
+
+import logging
+import os
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import tzinfo
+from pathlib import Path
+from typing import Any, TypeVar
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import click
+from rich.console import Console
+from rich.progress import Progress, TextColumn
+
+from sincewhen_edge import SettingsError, SpoolError
+from sincewhen_edge.agent import EdgeAgent
+from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
+from sincewhen_edge.settings import LimitSettings, ModelSettings, Settings, SpoolSettings, complete
+from sincewhen_edge.sources import signals as signal_rows
+from sincewhen_edge.sources.images import BATCH_IMAGES, archive_shots, archive_source, folder_shots, play
+from sincewhen_edge.sources.pace import Pace
+from sincewhen_edge.sources.rows import SourceError, TimeForm, read_rows
+from sincewhen_schemas.frames import PURPOSES
+
+F = TypeVar("F", bound=Callable[..., Any])
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+_SHOWN = 5
+_DRAIN_S = 5.0
+
+
+def _common(command: F) -> F:
+    for option in (
+        click.option("--station", required=True, help="site/area/line/station"),
+        click.option("--view", default="main", show_default=True, help="Camera or sensor of the station."),
+        click.option("--server", default="http://127.0.0.1:8099", show_default=True, help="Or SINCEWHEN_SERVER."),
+        click.option(
+            "--spool",
+            type=click.Path(dir_okay=False, path_type=Path),
+            help="Default: one a station, in XDG_STATE_HOME.",
+        ),
+        click.option("--agent-id", default="", help="Default: this PC's name."),
+        click.option("--purpose", type=click.Choice(PURPOSES), default="production", show_default=True),
+    ):
+        command = option(command)
+    return command
+
+
+def _paced(command: F) -> F:
+    for option in (
+        click.option("--fast", is_flag=True, help="As fast as possible; default: as the capture times say."),
+        click.option("--rate", type=click.FloatRange(0, min_open=True), help="Frames a second."),
+        click.option("--tz", default="UTC", show_default=True, help="Time zone of times that name none."),
+    ):
+        command = option(command)
+    return command
+
+
+def _modelled(command: F) -> F:
+    command = click.option("--model", default="reference", show_default=True, help="Or a TorchScript file.")(command)
+    side = click.IntRange(32, 4096)
+    return click.option("--side", type=side, default=IMAGE_SIDE, show_default=True, help="Pixels to the model.")(
+        command
+    )
+
+
+@click.group()
+@click.version_option(package_name="sincewhen")
+def main() -> None:
+    """The edge agent of SinceWhen."""
+    logging.basicConfig(level=logging.WARNING, format="%(levelname)s %(name)s %(message)s")
+
+
+@main.command()
+@click.argument("directory", type=FOLDER)
+@click.option("--index", required=True, type=FILE, help="CSV: path, captured_at, context columns, attributes.")
+@_modelled
+@_common
+@_paced
+def images(directory: Path, index: Path, model: str, side: int, **common: Any) -> None:  # noqa: ANN401 - click's options
+    """Send a folder of images with a CSV of context; started again, it goes on after the last spooled row."""
+    pace, form = _pace(common)
+    rows = _checked(lambda: read_rows(index, "captured_at", form, needed=("path",)))
+    embed = _checked(lambda: load_model(model, side))
+    source = archive_source(directory, index, common["view"], rows)
+    batch = BATCH_IMAGES if pace.rate == 0 else 1
+    with _agent(common, ModelSettings(name=embed.name, version=embed.version)) as agent:
+        done = agent.spool.progress(source)
+        with _bar(common["station"], len(rows.rows)) as told:
+            told(done)
+            unreadable = play(agent, archive_shots(directory, rows.rows, source, done), embed, pace, told, batch)
+    _report([*rows.left_out, *unreadable])
+
+
+@main.command()
+@click.argument("file", type=FILE)
+@click.option("--time", "time_column", required=True, help="The column with ISO 8601 times, epoch seconds, or a count.")
+@click.option(
+    "--unit-s", type=click.FloatRange(0, min_open=True), help="The time column counts units of so many seconds ..."
+)
+@click.option("--start", help="... from here on (ISO 8601).")
+@_common
+@_paced
+def signals(file: Path, time_column: str, unit_s: float | None, start: str | None, **common: Any) -> None:  # noqa: ANN401 - click's options
+    """Send the rows of a sensor's or robot's log; started again, it goes on after the last spooled row."""
+    pace, form = _pace(common)
+    if (unit_s is None) != (start is None):
+        raise click.UsageError("--unit-s and --start go together: a count needs both")
+    if start is not None:
+        form = TimeForm(form.zone, unit_s, _checked(lambda: form.ns(start)))
+    rows = _checked(lambda: read_rows(file, time_column, form))
+    source = signal_rows.signals_source(file, common["view"], rows)
+    with _agent(common, ModelSettings()) as agent, _bar(common["station"], len(rows.rows)) as told:
+        signal_rows.play(agent, rows, source, pace, told)
+    _report(rows.left_out)
+
+
+@main.command()
+@click.argument("directory", type=FOLDER)
+@click.option("--context", multiple=True, metavar="NAME=VALUE", help="Said of every frame: lot=..., line_speed=...")
+@_modelled
+@_common
+def folder(directory: Path, context: tuple[str, ...], model: str, side: int, **common: Any) -> None:  # noqa: ANN401 - click's options
+    """Send new image files as they appear, until Ctrl-C; captured_at is the file's time."""
+    said = dict(item.partition("=")[::2] for item in context)
+    if "" in said or len(said) < len(context) or not all("=" in item for item in context):
+        raise click.UsageError(f"--context is NAME=VALUE, each name once; got {' '.join(context)}")
+    embed = _checked(lambda: load_model(model, side))
+    stop = threading.Event()
+    unreadable: list[str] = []
+    with _agent(common, ModelSettings(name=embed.name, version=embed.version)) as agent:
+        shots = folder_shots(directory, agent, dict(said), stop)
+        with _bar(common["station"], None) as told:
+            try:
+                unreadable = play(agent, shots, embed, Pace(0), told, 1)
+            except KeyboardInterrupt:
+                stop.set()
+    _report(unreadable)
+
+
+def _pace(common: dict[str, Any]) -> tuple[Pace, TimeForm]:
+    if common["fast"] and common["rate"]:
+        raise click.UsageError("--fast or --rate, not both")
+    try:
+        zone: tzinfo = ZoneInfo(common["tz"])
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise click.UsageError(f"--tz is an IANA name such as Europe/Rome; got {common['tz']!r}") from error
+    return Pace(0 if common["fast"] else common["rate"]), TimeForm(zone)
+
+
+@contextmanager
+def _agent(common: dict[str, Any], model: ModelSettings) -> Iterator[EdgeAgent]:
+    """An agent that is drained and closed at the end; Ctrl-C leaves what waits in the spool."""
+    written = Settings(
+        station_id=common["station"],
+        view=common["view"],
+        server=common["server"],
+        agent_id=common["agent_id"],
+        purpose=common["purpose"],
+        model=model,
+        spool=SpoolSettings(path=str(common["spool"] or "")),
+        limits=LimitSettings(factors_core_share=1.0, close_s=60.0),
+    )
+    agent = _checked(lambda: EdgeAgent(complete(written, os.environ)))
+    try:
+        yield agent
+        agent.flush()
+        while not agent.publisher.drain(_DRAIN_S):
+            waiting = agent.spool.depth()
+            if agent.publisher.problem:
+                click.echo(f"{waiting.records} records wait: {agent.publisher.problem} (Ctrl-C keeps them)", err=True)
+        refused = agent.spool.refused()
+    except KeyboardInterrupt:
+        agent.close()
+        click.echo("Stopped; what was not sent waits in the spool, start again to go on.", err=True)
+        sys.exit(130)
+    agent.close()
+    left_out = {reason: n for reason, n in agent.counts.items() if reason != "captured"}
+    if refused or left_out:
+        click.echo(f"refused by the server: {len(refused)}; left out: {left_out}", err=True)
+    if refused:
+        raise click.ClickException(f"the server never takes {len(refused)} records: {refused[-1][1]}")
+
+
+@contextmanager
+def _bar(station: str, total: int | None) -> Iterator[Callable[[int], None]]:
+    columns = (*Progress.get_default_columns(), TextColumn("{task.completed} frames"))
+    with Progress(*columns, console=Console(stderr=True)) as progress:
+        task = progress.add_task(station, total=total)
+        yield lambda n: progress.advance(task, n)
+
+
+def _checked(make: Callable[[], Any]) -> Any:  # noqa: ANN401 - whatever it makes
+    try:
+        return make()
+    except (SettingsError, SpoolError, SourceError, ModelError, ValueError) as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _report(problems: list[str]) -> None:
+    """What was left out, and exit code 1, once everything else is sent."""
+    for line in problems[:_SHOWN]:
+        click.echo(line, err=True)
+    if problems:
+        more = f" (the first {_SHOWN} are shown)" if len(problems) > _SHOWN else ""
+        raise click.ClickException(f"{len(problems)} rows or images could not be read{more}; everything else was sent")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""Where frames come from when no model of the host is tapped: archives, logs, folders."""

@@ -1,0 +1,131 @@
+"""`sincewhen demo`: the two acceptance stories through the whole product, on this machine."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+import httpx
+from rich.console import Console
+from rich.progress import Progress
+
+from sincewhen.demo.play import Demo, DemoError
+
+_START_S = 60.0
+_PORT = 8099
+
+
+@click.command()
+@click.option("--headless", is_flag=True, help="End when both stories are told; exit code 0 only if both were found.")
+@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@click.option("--seed", type=click.IntRange(0), help="Of everything random; default: a new one each time.")
+@click.option(
+    "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("build/demo"), show_default=True
+)
+def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) -> None:  # noqa: FBT001 - click passes flags
+    """Two stations, real surfaces, a supplier lot and lens haze: what changed, since when."""
+    seed = secrets.randbelow(1_000_000) if seed is None else seed
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    console = Console(stderr=True)
+    console.print(f"SinceWhen demonstration, seed {seed}. Everything it makes is in {folder}.")
+    with _server(folder, _port(headless)) as url:
+        try:
+            result = _play(folder, url, seed, console)
+        except DemoError as error:
+            raise click.ClickException(f"seed {seed}: {error}") from error
+        _tell(result)
+        if report is not None:
+            report.parent.mkdir(parents=True, exist_ok=True)
+            report.write_text(json.dumps(result, indent=2) + "\n")
+        if not headless:
+            click.echo(f"\nLook at it: {url}   (Ctrl-C ends the demonstration)")
+            _until_interrupted()
+    sys.exit(0 if result["ok"] else 1)
+
+
+def _play(folder: Path, url: str, seed: int, console: Console) -> dict[str, Any]:
+    with Progress(console=console) as progress:
+        tasks: dict[str, Any] = {}
+
+        def told(what: str, done: int, of: int) -> None:
+            if what not in tasks:
+                tasks[what] = progress.add_task(what, total=of)
+            progress.update(tasks[what], completed=done)
+
+        result = Demo(folder, url, seed, told).run((folder / "data" / "token").read_text().strip())
+        for task in tasks.values():
+            progress.update(task, completed=progress.tasks[task].total)
+    return result
+
+
+@contextmanager
+def _server(folder: Path, port: int) -> Iterator[str]:
+    """A server of its own, ended at the end."""
+    url = f"http://127.0.0.1:{port}"
+    command = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(folder / "data"), "--port", str(port)]
+    with (folder / "server.log").open("wb") as log:
+        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own command
+    try:
+        _wait(url, process, folder / "server.log")
+        yield url
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait()
+
+
+def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
+    for _ in range(int(_START_S / 0.2)):
+        if process.poll() is not None:
+            break
+        try:
+            if httpx.get(f"{url}/readyz").is_success:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise click.ClickException(f"the server did not start: see {log}")
+
+
+def _port(headless: bool) -> int:  # noqa: FBT001 - the command's flag
+    """The usual port where it is free and somebody is to look at it; else any free one."""
+    for wanted in ([] if headless else [_PORT]) + [0]:
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", wanted))
+            except OSError:
+                continue
+            return int(probe.getsockname()[1])
+    raise click.ClickException("there is no free port on 127.0.0.1")
+
+
+def _tell(result: dict[str, Any]) -> None:
+    for story in result["stories"]:
+        click.echo(f"\n{story['name']}: began {story['true_since']}")
+        if not story["found"]:
+            click.echo("  not found")
+            continue
+        covers = "holds" if story["covered"] else "does not hold"
+        click.echo(f"  found   since {story['since']}, {story['shape']}, {story['delay_frames']} frames after it began")
+        click.echo(f"  between {story['since_low']} and {story['since_high']} (95 %; it {covers} the true start)")
+        click.echo(f"  lots    {', '.join(story['lots'])}")
+    verdict = "as it must be" if result["ok"] else "NOT as it must be"
+    click.echo(f"\nfalse incidents: {result['false_incidents']}; {result['elapsed_s']:.0f} s; {verdict}")
+
+
+def _until_interrupted() -> None:
+    try:
+        signal.pause()
+    except KeyboardInterrupt:
+        click.echo("")
