@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?=
 
-.PHONY: venv check test lock generate clean
+.PHONY: venv run check test bench lock generate clean
 
 venv: $(READY)
 
@@ -17,6 +17,10 @@ $(READY): requirements.lock pyproject.toml
 	$(BIN)/python -m pip install -q --no-deps --require-hashes -r requirements.lock
 	$(BIN)/python -m pip install -q --no-deps -e .
 	touch $@
+
+# The main job: server, two stations, two stories. HEADLESS=1 ends by itself; SEED=N repeats a run.
+run: $(READY)
+	$(BIN)/sincewhen demo $(if $(HEADLESS),--headless --json build/demo.json) $(if $(SEED),--seed $(SEED))
 
 check: $(READY)
 	$(BIN)/ruff check .
@@ -30,6 +34,9 @@ check: $(READY)
 test: check
 	$(BIN)/pytest -q --ignore=tests/architecture --ignore=tests/spec tests
 
+bench: $(READY)
+	$(BIN)/python benchmarks/cost.py
+
 # torch and what only torch's builds need stay out of the lock: its CPU build has other hashes.
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \
   nvidia-cuda-nvrtc nvidia-cuda-runtime nvidia-cudnn-cu13 nvidia-cufft nvidia-cufile nvidia-curand nvidia-cusolver \
@@ -42,6 +49,7 @@ lock: $(READY)
 generate: $(READY)
 	PATH=$(abspath $(BIN)):$$PATH $(BIN)/python -m grpc_tools.protoc -Ischemas \
 	  --python_out=schemas/sincewhen_schemas --mypy_out=schemas/sincewhen_schemas station_record.proto
+	$(BIN)/python schemas/generate.py
 
 clean:
 	rm -rf build .mypy_cache .ruff_cache .pytest_cache .hypothesis

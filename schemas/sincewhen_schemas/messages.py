@@ -102,3 +102,6 @@ class StationStatus(Message, frozen=True, kw_only=True):
     frames: int
     last_captured_at_ns: int
     missing: tuple[str, ...] = ()
+
+
+MESSAGES: tuple[type[Message], ...] = (Detection, Incident, DeadLetter, BlindTime, StationStatus)

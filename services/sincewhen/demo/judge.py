@@ -13,7 +13,7 @@ LOTS_BEFORE_RAMP = 0.5  # of the ramp: a lot that ended earlier before the true 
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """One station's stream as it was played: one frame every `frame_s` from `start`; lots by name, rows [first, last)."""
+    """One station's stream as played: one frame every `frame_s` from `start`; lots by name, rows [first, last)."""
 
     station_id: str
     truth: Truth

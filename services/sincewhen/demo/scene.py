@@ -23,8 +23,8 @@ Story = Literal["supplier lot", "lens haze"]
 Image3 = npt.NDArray[np.float32]
 INDEX_COLUMNS = ("path", "captured_at", "lot", "supplier_lot", "unit_id", "sku")
 FLICKER_MEMORY = 0.8  # lag-1 correlation of the lamp, frame to frame
-FLICKER_SIZE = 0.015  # its standard deviation, relative to the mean light
-TINT_FLICKER_SIZE = 0.004  # of each colour, with the same memory: automatic white balance
+FLICKER_SIZE = 0.012  # its standard deviation, relative to the mean light
+TINT_FLICKER_SIZE = 0.001  # of each colour, with the same memory: automatic white balance
 HAZE_CONTRAST_LOSS, HAZE_VEIL, HAZE_BLUR_PX = 0.35, 0.18, 0.9  # at full haze
 SUPPLIER_BLEND = 0.15  # share of the other surface in the changed lot
 
@@ -93,10 +93,10 @@ def _lots(plan: Plan, story: Story, rng: np.random.Generator) -> list[Lot]:
                 supplier=f"S{rng.integers(10_000, 99_999)}",
                 first=first,
                 last=last,
-                gain=float(rng.normal(1, 0.012)),
-                contrast=float(rng.normal(1, 0.015)),
-                zoom=float(rng.normal(1, 0.008)),
-                tint=rng.normal(1, 0.004, 3).astype(np.float32),
+                gain=float(rng.normal(1, 0.008)),
+                contrast=float(rng.normal(1, 0.010)),
+                zoom=float(rng.normal(1, 0.005)),
+                tint=rng.normal(1, 0.0015, 3).astype(np.float32),
                 changed=changed,
             )
         )

@@ -15,6 +15,7 @@ from sincewhen.profiles.variance import stream_null
 DIMS_MAX = 64
 _FRAMES_PER_DIM = 10
 _REGIME_FRAMES_MIN = 100
+_ONE_VALUE_MAX = 0.95  # share of golden frames that may carry one and the same value
 _MEASURED_MIN = 0.8  # share of golden frames that must carry a scalar
 
 
@@ -88,8 +89,9 @@ def _fit_scalar(values: NDArray[np.float64], codes: NDArray[np.int64] | None) ->
     seen = np.isfinite(values)
     if seen.mean() < _MEASURED_MIN:
         return f"measured in {seen.mean():.0%} of the golden frames, needs {_MEASURED_MIN:.0%}"
-    if np.ptp(values[seen]) <= 0:
-        return "it is constant in the golden frames"
+    commonest = np.unique(values[seen], return_counts=True)[1].max() / seen.sum()
+    if commonest > _ONE_VALUE_MAX:
+        return f"it is one value in {commonest:.0%} of the golden frames, may be in {_ONE_VALUE_MAX:.0%}"
     quantiles = fit_quantiles(values[seen])
     scores = normal_scores(quantiles, values[seen])
     mean = float(scores.mean())

@@ -6,10 +6,11 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
+import chdb
 import clickhouse_connect
 import pyarrow as pa
 
-MEMORY_MAX = "2G"
+MEMORY_BYTES_MAX = 2 * 1024**3
 Row: TypeAlias = dict[str, Any]
 
 
@@ -23,6 +24,8 @@ class Connection:
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        # the limit is the engine's, which starts with the first connection; the client does not pass it on
+        self._engine = chdb.connect(f"{folder.resolve()}?max_server_memory_usage={MEMORY_BYTES_MAX}")
         self._client = clickhouse_connect.get_client(dsn=f"chdb://{folder.resolve()}")
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
@@ -47,6 +50,7 @@ class Connection:
     def close(self) -> None:
         with self._lock:
             self._client.close()
+            self._engine.close()
 
 
 @contextmanager
