@@ -29,6 +29,7 @@ class Detection(Message, frozen=True, kw_only=True):
     dating: DatingStatus
     verdict: Literal["paging", "recorded"]
     alarm_at_ns: int
+    paged_at_ns: int | None = None  # the frame at which it first was worth a page
     since_ns: int
     since_low_ns: int
     since_high_ns: int

@@ -146,4 +146,4 @@ def test_a_constant_embedding_and_a_constant_factor_never_crash() -> None:
     profile = build_profile(still)
     assert isinstance(profile, Profile)
     assert profile.streams == ("factor:live",)
-    assert any("factor:still is left out: it is constant" in warning for warning in profile.warnings)
+    assert any("factor:still is left out: it is one value in 100%" in warning for warning in profile.warnings)

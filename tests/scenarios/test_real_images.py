@@ -65,8 +65,8 @@ def test_lot_light_and_defect_rate_are_found_and_dated_and_the_calm_stretch_is_c
     calm = (good, defects, 0.05)
     story = [(*calm, CALM)]
     for changed in (
-        (pictures["BTN01_RL", "ok"], defects, 0.05),
-        (pictures["FLR01_TL", "ok"], defects, 0.05),
+        (pictures["BTN01_RL", "ok"], pictures["BTN01_RL", "defect"], 0.05),
+        (pictures["FLR01_TL", "ok"], pictures["FLR01_TL", "defect"], 0.05),
         (good, defects, 0.6),
     ):
         story += [(*changed, CHANGED), (*calm, BACK)]
@@ -76,17 +76,23 @@ def test_lot_light_and_defect_rate_are_found_and_dated_and_the_calm_stretch_is_c
     write_archive(tmp_path / "a", "story", stream(story, rng, GOLDEN), start + GOLDEN)
     with Server(tmp_path / "d") as server:
         for part in ("golden", "story"):
-            told = ["images", str(tmp_path / "a"), "--index", str(tmp_path / "a" / f"{part}.csv"), "--station", STATION]
-            run_edge(server, tmp_path, *told, "--fast", "--side", str(SIDE))
+            command = [
+                "images",
+                str(tmp_path / "a"),
+                "--index",
+                str(tmp_path / "a" / f"{part}.csv"),
+                "--station",
+                STATION,
+            ]
+            run_edge(server, tmp_path, *command, "--fast", "--side", str(SIDE))
             if part == "golden":
                 activate(server, STATION, start, start + GOLDEN)
         incidents = sorted(server.get("/api/v1/incidents").json(), key=lambda item: item["opened_at"])
     true = [GOLDEN + CALM + number * (CHANGED + BACK) for number in range(len(STORIES))]
     for item in incidents:
         low, since, high, opened = (row(item[key], start) for key in ("since_low", "since", "since_high", "opened_at"))
-        print(
-            f"since {since:.0f} [{low:.0f}, {high:.0f}] opened {opened:.0f} {item['shape']} until {item['until']}; true {true}"
-        )
+        told = f"since {since:.0f} [{low:.0f}, {high:.0f}] opened {opened:.0f} {item['shape']} {item['streams']}"
+        print(f"{told}; true {true}")
     assert len(incidents) == len(STORIES)
     for name, at, item in zip(STORIES, true, incidents, strict=True):
         since, opened = row(item["since"], start), row(item["opened_at"], start)

@@ -1,4 +1,4 @@
-"""The contract's examples: what is valid is accepted, each mistake is refused for its reason; cards name real things."""
+"""The contract's examples: what is valid is accepted, each mistake is refused for its reason; cards are whole."""
 
 import importlib.util
 import json

@@ -25,6 +25,7 @@ INDEX_COLUMNS = ("path", "captured_at", "lot", "supplier_lot", "unit_id", "sku")
 FLICKER_MEMORY = 0.8  # lag-1 correlation of the lamp, frame to frame
 FLICKER_SIZE = 0.012  # its standard deviation, relative to the mean light
 TINT_FLICKER_SIZE = 0.001  # of each colour, with the same memory: automatic white balance
+LOT_TOLERANCE = 2.0  # lots beyond so many standard deviations do not leave their supplier
 HAZE_CONTRAST_LOSS, HAZE_VEIL, HAZE_BLUR_PX = 0.35, 0.18, 0.9  # at full haze
 SUPPLIER_BLEND = 0.15  # share of the other surface in the changed lot
 
@@ -87,16 +88,17 @@ def _lots(plan: Plan, story: Story, rng: np.random.Generator) -> list[Lot]:
         last = min(first + length, plan.frames)
         if first < changed_at:
             last = min(last, changed_at)
+        natural = np.clip(rng.standard_normal(6), -LOT_TOLERANCE, LOT_TOLERANCE)
         lots.append(
             Lot(
                 name=f"L{len(lots) + 1:04d}",
                 supplier=f"S{rng.integers(10_000, 99_999)}",
                 first=first,
                 last=last,
-                gain=float(rng.normal(1, 0.008)),
-                contrast=float(rng.normal(1, 0.010)),
-                zoom=float(rng.normal(1, 0.005)),
-                tint=rng.normal(1, 0.0015, 3).astype(np.float32),
+                gain=1 + 0.008 * float(natural[0]),
+                contrast=1 + 0.010 * float(natural[1]),
+                zoom=1 + 0.005 * float(natural[2]),
+                tint=(1 + 0.0015 * natural[3:]).astype(np.float32),
                 changed=changed,
             )
         )

@@ -6,20 +6,18 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.null import LOT_FRAMES, StreamNull
 
-_SPREADS = 1.96  # 95 % of lots lie within this many standard deviations
+MARGIN = 2.0  # times the score of the most unusual golden lot
 
 
-def verdict(displacement: NDArray[np.floating], null: StreamNull) -> Literal["paging", "recorded"]:
-    """`recorded` where the displacement (d,) lies within the natural between-lot spread of its own direction."""
-    size = float(np.linalg.norm(displacement))
-    if size == 0 or not null.sigma2_lot.any():
+def verdict(mean: NDArray[np.floating], frames: int, null: StreamNull) -> Literal["paging", "recorded"]:
+    """`recorded` where the mean (d,) of so many drifted frames could be a lot's, as far as the golden lots tell.
+
+    Each golden lot was held against the others; a few tens of lots say nothing of the tail, hence the margin.
+    """
+    if not len(null.lot_score_max):
         return "paging"
-    along = float(np.sqrt(np.sum((displacement / size) ** 2 * null.sigma2_lot)))
-    return "paging" if size > _SPREADS * along else "recorded"
-
-
-def size(displacement: NDArray[np.floating]) -> float:
-    """Mahalanobis size of a displacement of whitened coordinates."""
-    return math.sqrt(float(np.sum(np.square(displacement, dtype=np.float64))))
+    level = min(len(null.lot_score_max) - 1, max(0, int(math.log2(max(frames, 1) / LOT_FRAMES))))
+    limit = MARGIN * float(null.lot_score_max[level])
+    return "paging" if null.lot_score(mean, frames) > limit else "recorded"

@@ -11,8 +11,8 @@ _SQUARED = ("t2:", "spe:")
 def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
 
-    A detection belongs to the running incident if it alarmed before all members had ended, or if its onset lies
-    before the incident's end. `recorded` detections make no incident.
+    A detection belongs to the running incident if it was worth a page before all members had ended, or if its onset
+    lies before the incident's end. `recorded` detections make no incident.
     """
     latest: dict[str, Detection] = {}
     for detection in detections:
@@ -21,7 +21,7 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
             latest[detection.detection_id] = detection
     paging = [detection for detection in latest.values() if detection.verdict == "paging"]
     groups: list[list[Detection]] = []
-    for detection in sorted(paging, key=lambda d: (d.station_id, d.alarm_at_ns, d.detection_id)):
+    for detection in sorted(paging, key=lambda d: (d.station_id, _paged(d), d.detection_id)):
         if groups and _belongs(groups[-1], detection):
             groups[-1].append(detection)
         else:
@@ -43,10 +43,14 @@ def primary(members: Iterable[Detection]) -> Detection:
 def _belongs(group: list[Detection], detection: Detection) -> bool:
     if group[0].station_id != detection.station_id:
         return False
-    if any(member.until_ns is None or detection.alarm_at_ns <= member.updated_at_ns for member in group):
+    if any(member.until_ns is None or _paged(detection) <= member.updated_at_ns for member in group):
         return True
     until = primary(group).until_ns
     return until is not None and detection.since_ns <= until
+
+
+def _paged(detection: Detection) -> int:
+    return detection.alarm_at_ns if detection.paged_at_ns is None else detection.paged_at_ns
 
 
 def _incident(group: list[Detection]) -> Incident:
@@ -60,7 +64,7 @@ def _incident(group: list[Detection]) -> Incident:
         status="ended" if ended else "open",
         severity="page",
         dating=chief.dating,
-        opened_at_ns=first.alarm_at_ns,
+        opened_at_ns=min(_paged(member) for member in group),
         since_ns=chief.since_ns,
         since_low_ns=chief.since_low_ns,
         since_high_ns=chief.since_high_ns,

@@ -16,6 +16,7 @@ from sincewhen.profiles.null import StreamNull
 
 LIMIT = 11.5
 REFRESH_FRAMES = 32
+END_FRAMES_MIN = 8  # fewer frames in control are outliers, not an end
 HOLD_FRAMES = 100  # after the alarm; the end is looked for from the next frame on
 PATH_FRAMES = 512  # log likelihood ratios kept to date the end
 
@@ -122,7 +123,7 @@ def _advance(x, weight, cusum, counts, to_zero, after, mean, path):  # type: ign
             v += mean[i] * mean[i] * weight[i]
             after[i] += x[row, i]
         size = max(v - dims / max(counts[4], 1), 0.2 * v)
-        gained = -(size * y - size * size / 2) / max(v, 1e-12)
+        gained = min(-(size * y - size * size / 2) / max(v, 1e-12), LIMIT / END_FRAMES_MIN)
         path[:-1] = path[1:]
         path[-1] = gained
         counts[0] += 1

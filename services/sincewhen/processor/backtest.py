@@ -97,7 +97,9 @@ def _detections(recording: Recording, golden: int, arl0: float, profile: Profile
 def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
     members = [d for d in detections if d.detection_id in incident.detection_ids]
     first = _as_known(incident.opened_at_ns, members)
-    confirmed_at = min((d.updated_at_ns for d in members if d.dating != "provisional"), default=None)
+    confirmed_at = min(
+        (d.updated_at_ns for d in members if d.dating != "provisional" and d.paged_at_ns is not None), default=None
+    )
     return Alarm(
         first=first,
         confirmed=None if confirmed_at is None else _as_known(confirmed_at, members),

@@ -33,6 +33,7 @@ def detection(source: Source, event: Event) -> Detection:
         dating=event.dating,
         verdict=event.verdict,
         alarm_at_ns=event.alarm_at_ns,
+        paged_at_ns=event.paged_at_ns,
         since_ns=event.since_ns,
         since_low_ns=event.since_low_ns,
         since_high_ns=event.since_high_ns,

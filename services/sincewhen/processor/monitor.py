@@ -25,6 +25,7 @@ CONFIRMED_AFTER = 50
 REFINED_AFTER = 200
 REOPEN_WITHIN = 64
 _TRIM_SLACK = 512
+_LOOK_EVERY = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +51,7 @@ class Event:
     evidence: float
     displacement: float
     verdict: Literal["paging", "recorded"]
+    paged_at_ns: int | None  # the frame at which it first was worth a page
     ln_z: float
     until: int | None = None  # last row out of control
     until_ns: int | None = None
@@ -209,6 +211,8 @@ class StreamMonitor:
         state = self._state
         assert state.recovery is not None
         marks = [mark - state.since_alarm for mark in (CONFIRMED_AFTER, REFINED_AFTER) if mark > state.since_alarm]
+        if not self.is_paging:
+            marks.append(_LOOK_EVERY - state.since_alarm % _LOOK_EVERY)
         stop = min(len(x), row + min(marks)) if marks else len(x)
         recovery = Recovery(self.null, state.recovery)
         end = recovery.update(x[row:stop])
@@ -221,7 +225,24 @@ class StreamMonitor:
             events.append(self._date("refined"))
         if end is not None:
             events.append(self._end(recovery))
+        elif self._has_grown():
+            events.extend(self._begin_anew())
         return stop
+
+    def _has_grown(self) -> bool:
+        """Whether a change that was only recorded is now worth a page; looked at every so often, once it is refined."""
+        state = self._state
+        if self.is_paging or state.since_alarm < REFINED_AFTER or state.since_alarm % _LOOK_EVERY:
+            return False
+        newest = state.window.newest(self.null.n_max).x
+        return verdict(newest.mean(axis=0), len(newest), self.null) == "paging"
+
+    def _begin_anew(self) -> list[Event]:
+        """The recorded change ends here and the one that is worth a page begins."""
+        recorded = self.close()
+        assert recorded is not None
+        self._state.event = None
+        return [recorded, self._open(recorded.ln_z)]
 
     def _take(
         self,
@@ -267,6 +288,8 @@ class StreamMonitor:
         known = self._state.event
         assert known is not None
         event = self._dated(dating, known.version + 1, known.ordinal, known.alarm, known.alarm_at_ns, known.ln_z)
+        if known.paged_at_ns is not None:  # who was paged is not unpaged
+            event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
         self._state.event = event
         return event
 
@@ -280,6 +303,8 @@ class StreamMonitor:
             step_rows=np.flatnonzero(window.step).tolist(),
             lot_rows=np.flatnonzero(window.lot).tolist(),
         )
+        drifted = window.x[onset.since :][-self.null.n_max :]
+        judged = verdict(drifted.mean(axis=0), len(drifted), self.null)
         return Event(
             ordinal=ordinal,
             version=version,
@@ -299,7 +324,8 @@ class StreamMonitor:
             p_ramp=onset.p_ramp,
             evidence=onset.evidence,
             displacement=float(np.linalg.norm(onset.displacement)),
-            verdict=verdict(onset.displacement, self.null),
+            verdict=judged,
+            paged_at_ns=int(window.at_ns[-1]) if judged == "paging" else None,
             ln_z=ln_z,
         )
 

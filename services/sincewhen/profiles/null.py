@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
+
 
 @dataclass(frozen=True, slots=True)
 class StreamNull:
@@ -20,6 +22,7 @@ class StreamNull:
     lots: int  # golden lots among them, 0 = unknown
     vt: NDArray[np.float32]  # (n_max, d)
     sigma2_lot: NDArray[np.float32]  # (d,)
+    lot_score_max: NDArray[np.float32]  # (levels,), see `lot_score`; empty where lots are unknown
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
@@ -31,3 +34,11 @@ class StreamNull:
     @property
     def n_max(self) -> int:
         return len(self.vt)
+
+    def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
+        """How unusual a lot with this mean (d,) over some frames is: chi-square against between-lot variance and noise.
+
+        lot_score_max[j] is the greatest score of a golden lot over LOT_FRAMES * 2^j frames, each held against the rest.
+        """
+        noise = self.vt[min(frames, self.n_max) - 1] / frames
+        return float(np.sum(np.square(mean, dtype=np.float64) / (self.sigma2_lot + noise)))

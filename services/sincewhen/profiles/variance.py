@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
 
-from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.null import LOT_FRAMES, StreamNull
 
 LOTS_MIN = 10
-LOT_FRAMES_MIN = 8
 _LOTS_IN_PART_MIN = 4  # a part of the golden frames, of which the whole holds LOTS_MIN
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -44,7 +43,7 @@ def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
     total = variance_time(x, n_max)
     sigma2_lot = np.zeros(x.shape[1])
     within, centred, lots, reach = total, x - x.mean(axis=0), 0, 1.0 * len(x)
-    runs = [] if lot_codes is None else [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES_MIN]
+    runs = [] if lot_codes is None else [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES]
     if lot_codes is not None and len(runs) >= _LOTS_IN_PART_MIN:
         for a, b in lot_runs(lot_codes):
             centred[a:b] -= centred[a:b].mean(axis=0)
@@ -59,6 +58,7 @@ def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
         lots=lots,
         vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
         sigma2_lot=sigma2_lot.astype(np.float32),
+        lot_score_max=_lot_score_max(x, runs, within) if len(runs) >= LOTS_MIN else np.zeros(0, np.float32),
         phi=phi.astype(np.float32),
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
@@ -75,7 +75,7 @@ def lot_runs(lot_codes: NDArray[np.int64]) -> list[tuple[int, int]]:
 def lots_known(lot_codes: NDArray[np.int64]) -> bool:
     """Whether the golden frames hold enough lots to tell how lots differ by nature."""
     runs = lot_runs(lot_codes)
-    return sum(stop - start >= LOT_FRAMES_MIN for start, stop in runs) >= LOTS_MIN
+    return sum(stop - start >= LOT_FRAMES for start, stop in runs) >= LOTS_MIN
 
 
 def _split_lots(
@@ -94,6 +94,24 @@ def _split_lots(
     plug_in = 1 + 2 / (len(runs) - 1)
     together = _frames_per_lot_squared(lot_codes, len(total))
     return sigma2 * plug_in, np.maximum(total - together[:, None] * sigma2, residual)
+
+
+def _lot_score_max(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> NDArray[np.float32]:
+    """Per level the greatest score of a golden lot's windows, each lot held against all others: (levels,)."""
+    means = np.array([x[a:b].mean(axis=0) for a, b in runs])
+    sizes = np.array([b - a for a, b in runs])[:, None]
+    floor = _VT_FLOOR * vt[0]
+    levels = range(max(1, int(math.log2(len(vt) / LOT_FRAMES)) + 1))
+    highest = np.zeros(len(levels), np.float32)
+    for lot, (a, b) in enumerate(runs):
+        others = np.delete(means, lot, axis=0)
+        spread = np.maximum(others.var(axis=0, ddof=1) - np.mean(vt[-1] / np.delete(sizes, lot, axis=0), axis=0), 0)
+        for level in levels:
+            n = min(LOT_FRAMES << level, b - a, len(vt))
+            windows = x[a : b - (b - a) % n].reshape(-1, n, x.shape[1]).mean(axis=1) - others.mean(axis=0)
+            noise = np.maximum(vt[n - 1], floor) / n
+            highest[level] = max(highest[level], np.sum(windows**2 / (spread + noise), axis=1).max())
+    return highest
 
 
 def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:

@@ -25,7 +25,8 @@ class Connection:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         # the limit is the engine's, which starts with the first connection; the client does not pass it on
-        self._engine = chdb.connect(f"{folder.resolve()}?max_server_memory_usage={MEMORY_BYTES_MAX}")
+        limit = f"max_server_memory_usage={MEMORY_BYTES_MAX}"
+        self._engine = chdb.connect(f"{folder.resolve()}?{limit}")  # type: ignore[no-untyped-call]  # chdb ships no types
         self._client = clickhouse_connect.get_client(dsn=f"chdb://{folder.resolve()}")
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
