@@ -4,9 +4,10 @@ from datetime import date, datetime
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pytest
 
-from sincewhen.plant import Plant, PlantError, load_plant
+from sincewhen.plant import Calendar, Plant, PlantError, load_plant
 
 EXAMPLE = Path(__file__).resolve().parents[2] / "services/sincewhen/plant/plant.example.toml"
 FIXTURES = Path(__file__).parent / "plant_fixtures"
@@ -28,6 +29,7 @@ MISTAKES = {
     "holiday_is_no_date": "date - at",
     "no_station_is_listed": "at least one",
     "pages_per_week_is_zero": "pages_per_week is above 0; got 0.0",
+    "retention_is_zero": "retention.units_days is 1..10000; got 0",
     "shift_has_no_days": "a shift has days",
     "shift_is_named_twice": "different names",
     "shift_lasts_a_whole_day": "shorter than a day",
@@ -44,6 +46,12 @@ MISTAKES = {
 
 def ns(text: str, fold: int = 0) -> int:
     return int(datetime.fromisoformat(text).replace(tzinfo=BERLIN, fold=fold).timestamp()) * 1_000_000_000
+
+
+def calendar(path: Path) -> Calendar:
+    found = load_plant(path).calendar(STATION)
+    assert found is not None
+    return found
 
 
 @pytest.mark.parametrize(("mistake", "says"), MISTAKES.items())
@@ -68,8 +76,8 @@ def test_without_a_file_every_well_formed_station_is_known_and_no_shift_is() -> 
     assert plant.knows("any/area/line/station")
     assert not plant.knows("any/line/station")
     assert plant.pages_per_week == 1.0
-    assert plant.shift_of("any/area/line/station", ns("2026-11-24T10:00")) == ""
-    assert not plant.planned("any/area/line/station", ns("2026-11-24T10:00"))
+    assert plant.calendar("any/area/line/station") is None
+    assert plant.shifts("any/area/line/station", np.array([ns("2026-11-24T10:00")])).tolist() == [""]
 
 
 def test_with_a_file_only_listed_stations_are_known() -> None:
@@ -96,35 +104,49 @@ def test_with_a_file_only_listed_stations_are_known() -> None:
     ],
 )
 def test_shifts_breaks_and_holidays_are_as_the_calendar_says(at: str, shift: str, planned: bool) -> None:  # noqa: FBT001 - a table of expectations
-    plant = load_plant(EXAMPLE)
-    assert plant.shift_of(STATION, ns(at)) == shift
-    assert plant.planned(STATION, ns(at)) is planned
+    days = calendar(EXAMPLE)
+    assert days.shift_of(ns(at)) == shift
+    assert days.planned(ns(at)) is planned
 
 
 def test_a_break_in_the_hour_that_comes_twice_is_taken_once(tmp_path: Path) -> None:
     path = tmp_path / "plant.toml"
     path.write_text(EXAMPLE.read_text().replace('end = "06:00"', f'end = "06:00"\ndays = {DAYS}'))
-    plant = load_plant(path)
-    assert not plant.planned(STATION, ns("2026-10-25T02:15", fold=0))
-    assert plant.planned(STATION, ns("2026-10-25T02:15", fold=1))
+    days = calendar(path)
+    assert not days.planned(ns("2026-10-25T02:15", fold=0))
+    assert days.planned(ns("2026-10-25T02:15", fold=1))
     night = range(ns("2026-10-24T22:00"), ns("2026-10-25T06:00"), 1800 * 10**9)
     assert len(night) == 18  # nine hours
-    assert {plant.shift_of(STATION, at) for at in night} == {"night"}
+    assert {days.shift_of(at) for at in night} == {"night"}
 
 
 def test_a_break_in_the_hour_that_is_skipped_keeps_its_length(tmp_path: Path) -> None:
     path = tmp_path / "plant.toml"
     path.write_text(EXAMPLE.read_text().replace('end = "06:00"', f'end = "06:00"\ndays = {DAYS}'))
-    plant = load_plant(path)
+    days = calendar(path)
     night = range(ns("2026-03-28T22:00"), ns("2026-03-29T06:00"), 60 * 10**9)
     assert len(night) == 7 * 60
-    assert sum(not plant.planned(STATION, at) for at in night) == 30
+    assert sum(not days.planned(at) for at in night) == 30
+    planned = days.planned_between(ns("2026-03-28T22:00"), ns("2026-03-29T06:00"))
+    assert sum(last - first for first, last in planned) == (7 * 60 - 30) * 60 * 10**9
 
 
 def test_the_hours_before_the_day_starts_belong_to_the_production_day_before() -> None:
-    stations = load_plant(EXAMPLE).stations
-    assert stations is not None
-    calendar = stations[STATION].calendar
-    assert calendar is not None
-    assert calendar.production_day(ns("2026-11-25T05:59")) == date(2026, 11, 24)
-    assert calendar.production_day(ns("2026-11-25T06:00")) == date(2026, 11, 25)
+    days = calendar(EXAMPLE)
+    assert days.production_day(ns("2026-11-25T05:59")) == date(2026, 11, 24)
+    assert days.production_day(ns("2026-11-25T06:00")) == date(2026, 11, 25)
+
+
+def test_a_frame_s_shift_is_that_of_its_capture_with_the_production_day() -> None:
+    plant = load_plant(EXAMPLE)
+    at = ["2026-11-24T21:59:59", "2026-11-24T22:00", "2026-11-25T05:59", "2026-11-28T12:00"]
+    found = plant.shifts(STATION, np.array([ns(text) for text in at]))
+    assert found.tolist() == ["2026-11-24 late", "2026-11-24 night", "2026-11-24 night", ""]
+    assert plant.shift_names(STATION) == ("early", "late", "night")
+
+
+def test_planned_stretches_are_cut_by_breaks_shifts_and_the_window() -> None:
+    found = calendar(EXAMPLE).planned_between(ns("2026-11-24T09:00"), ns("2026-11-24T15:00"))
+    expected = [("09:00", "09:30"), ("10:00", "14:00"), ("14:00", "15:00")]
+    assert found == [(ns(f"2026-11-24T{a}"), ns(f"2026-11-24T{b}")) for a, b in expected]
+    assert calendar(EXAMPLE).planned_between(ns("2026-11-28T10:00"), ns("2026-11-29T10:00")) == []

@@ -13,13 +13,14 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import msgspec
 
 from sincewhen.plant.calendar import Break, Calendar, Shift
-from sincewhen.plant.plant import PAGES_PER_WEEK, Plant, Station
+from sincewhen.plant.plant import PAGES_PER_WEEK, Kept, Plant, Retention, Station
 from sincewhen_schemas.limits import STATION_ID
 
 Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
+RETENTION_DAYS_MAX = 10_000  # beyond 2106 the engine's DateTime wraps around and rows expire at once
 
 
 class PlantError(ValueError):
@@ -54,12 +55,20 @@ class _Station(_Written, frozen=True):
     id: str
     views: tuple[str, ...]
     calendar: str | None = None
+    embeddings: Kept = "all"
+
+
+class _Retention(_Written, frozen=True):
+    units_days: int = Retention.units_days
+    embeddings_days: int = Retention.embeddings_days
+    dead_letters_days: int = Retention.dead_letters_days
 
 
 class _Plant(_Written, frozen=True):
     stations: tuple[_Station, ...]
     pages_per_week: float = PAGES_PER_WEEK
     calendars: dict[str, _Calendar] = {}
+    retention: _Retention = _Retention()
 
 
 def load_plant(path: Path | None) -> Plant:
@@ -105,8 +114,15 @@ def _plant(written: _Plant) -> Plant:
                 f"add [calendars.{station.calendar}] or correct the name"
             )
         calendar = None if station.calendar is None else calendars[station.calendar]
-        stations[station.id] = Station(station.id, station.views, calendar)
-    return Plant(stations, written.pages_per_week)
+        stations[station.id] = Station(station.id, station.views, calendar, station.embeddings)
+    return Plant(stations, written.pages_per_week, _retention(written.retention))
+
+
+def _retention(written: _Retention) -> Retention:
+    for name, days in msgspec.structs.asdict(written).items():
+        if not 1 <= days <= RETENTION_DAYS_MAX:
+            raise PlantError(f"retention.{name} is 1..{RETENTION_DAYS_MAX}; got {days}: 400 is usual for units")
+    return Retention(**msgspec.structs.asdict(written))
 
 
 def _calendar(name: str, written: _Calendar) -> Calendar:
