@@ -1,4 +1,5 @@
--- Scored frames. The same frame written twice is one row: read with FINAL.
+-- Scored frames. The same frame written twice is one row: read with FINAL. Days kept are set by `sincewhen migrate`.
+-- shift: with its production day, "2026-03-01 night", '' where none runs.
 CREATE TABLE frames (
     station_id LowCardinality(String),
     view LowCardinality(String),
@@ -12,6 +13,7 @@ CREATE TABLE frames (
     model_name LowCardinality(String),
     model_version LowCardinality(String),
     state LowCardinality(String),
+    shift LowCardinality(String),
     lot LowCardinality(String),
     supplier_lot LowCardinality(String),
     sku LowCardinality(String),
@@ -29,10 +31,9 @@ CREATE TABLE frames (
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (station_id, view, captured_at, agent_id, boot_id, seq)
-TTL toDateTime(received_at) + INTERVAL {units_days} DAY
 SETTINGS fsync_after_insert = 1;
 
--- Pooled embeddings, float16 little-endian.
+-- Pooled embeddings, float16 little-endian. sampled: one of a few that are kept as long as units.
 CREATE TABLE embeddings (
     station_id LowCardinality(String),
     view LowCardinality(String),
@@ -43,11 +44,11 @@ CREATE TABLE embeddings (
     boot_id LowCardinality(String),
     seq UInt64,
     model_version LowCardinality(String),
+    sampled Bool,
     values String CODEC(ZSTD(1))
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY (station_id, view, layer, captured_at, agent_id, boot_id, seq)
-TTL toDateTime(received_at) + INTERVAL {embeddings_days} DAY
 SETTINGS fsync_after_insert = 1;
 
 -- One row a version of a detection or an incident; the newest version counts. `body` is the whole message as JSON.
@@ -138,7 +139,6 @@ CREATE TABLE dead_letters (
 ) ENGINE = ReplacingMergeTree
 PARTITION BY toYYYYMM(received_at)
 ORDER BY log_offset
-TTL toDateTime(received_at) + INTERVAL {dead_letters_days} DAY
 SETTINGS fsync_after_insert = 1;
 
 CREATE TABLE profiles (

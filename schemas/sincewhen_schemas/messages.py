@@ -93,7 +93,10 @@ class BlindTime(Message, frozen=True, kw_only=True):
 
 
 class StationStatus(Message, frozen=True, kw_only=True):
-    """What the monitor knows of one view of a station; `missing` says what learning still lacks."""
+    """What the monitor knows of one view of a station; `missing` says what learning still lacks.
+
+    learning_since_ns: capture of the first frame of its learning, None while it has a profile. silent: no frames come.
+    """
 
     station_id: str
     view: str
@@ -103,6 +106,8 @@ class StationStatus(Message, frozen=True, kw_only=True):
     frames: int
     last_captured_at_ns: int
     missing: tuple[str, ...] = ()
+    learning_since_ns: int | None = None
+    silent: bool = False
 
 
 MESSAGES: tuple[type[Message], ...] = (Detection, Incident, DeadLetter, BlindTime, StationStatus)

@@ -1,6 +1,8 @@
 """The embedded server as its users meet it: over HTTP, in a process of its own, killed and started again."""
 
 import stat
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +13,9 @@ from click.testing import CliRunner
 
 from sincewhen.cli.__main__ import main
 from sincewhen.console.times import iso
-from sincewhen_testing.server import Server
+from sincewhen_schemas import station_record_pb2 as pb
+from sincewhen_schemas.encode import encode_heartbeat
+from sincewhen_testing.server import Server, free_port
 from sincewhen_testing.station import END, GOLDEN, ONSET, START_NS, STATION, STEP_NS, Recorded, batch, stream
 
 BATCH = 25
@@ -117,6 +121,7 @@ def test_too_few_golden_frames_are_refused_with_the_reason(tmp_path: Path) -> No
         (station,) = server.get("/api/v1/stations").json()
         assert station["missing"] == ["527 frames", "9 lots"]
         assert station["proposal"] is None
+        assert station["state"] == "learning"
         window = {"station": STATION, "view": "top", "from": "2025-01-01", "to": "2026-12-31"}
         answer = server.post("/api/v1/profiles", window)
         assert answer.status_code == 422
@@ -135,3 +140,55 @@ def test_writes_need_the_token_before_anything_else_is_looked_at(path: str, tmp_
         assert unknown.status_code == 404
         assert server.get("/incidents/<script>").status_code == 404
         assert server.get("/api/v1/openapi.json").json()["info"]["title"] == "SinceWhen"
+
+
+def test_a_silent_station_is_blind_when_its_running_flag_says_that_it_produces(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(f'[[stations]]\nid = "{STATION}"\nviews = ["top", "side"]\n')
+    with Server(tmp_path / "d", "--plant", str(tmp_path / "plant.toml")) as server:
+        server.send(batch(stream(55), 0, 32))
+        told = pb.Heartbeat(
+            agent_id="pc", boot_id="b", view="side", sent_at_ns=START_NS, producing=True, mode=pb.AGENT_MODE_OBSERVE
+        )
+        server.send(encode_heartbeat(STATION, told))
+        server.applied()
+        side, top = server.get("/api/v1/stations").json()
+        assert (side["view"], side["state"], side["silent"], side["frames"]) == ("side", "blind", True, 0)
+        assert (top["view"], top["state"], top["silent"]) == ("top", "learning", False)
+        assert "NO DATA" in server.get("/").text
+
+
+def test_a_window_that_reaches_into_an_open_incident_is_no_reference(tmp_path: Path) -> None:
+    data = stream(56)
+    with Server(tmp_path / "d") as server:
+        learn(server, data)
+        for start in range(GOLDEN, END - 50, 50):
+            server.send(batch(data, start, start + 50))
+        server.applied()
+        (incident,) = server.get("/api/v1/incidents").json()
+        assert incident["status"] == "open"
+        window = {"station": STATION, "view": "top", "from": iso(START_NS), "to": incident["since"]}
+        answer = server.post("/api/v1/profiles", window)
+        assert answer.status_code == 422
+        assert f"incident {incident['id']} of {STATION} is open since" in answer.json()["detail"]
+        listed = server.get("/api/v1/profiles").json()
+    assert len(listed) == 1
+
+
+def test_a_store_is_migrated_once_and_by_one_process(tmp_path: Path) -> None:
+    told = CliRunner().invoke(main, ["migrate", "--data", str(tmp_path / "d")])
+    assert (told.exit_code, told.output) == (0, "applied: 0001_tables.sql\n")
+    with Server(tmp_path / "d") as server:
+        assert server.get("/api/v1/incidents").json() == []
+        for command in (["migrate"], ["up", "--port", str(free_port())]):
+            second = subprocess.run(
+                [sys.executable, "-m", "sincewhen.cli", *command, "--data", str(tmp_path / "d")],
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert second.returncode == 1
+            assert "end another process" in second.stderr
+            assert "Traceback" not in second.stderr
+    again = CliRunner().invoke(main, ["migrate", "--data", str(tmp_path / "d")])
+    assert again.output.startswith("nothing to apply")

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from sincewhen.incidents.correlate import correlate
+from sincewhen.plant import Retention
 from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.profiles.profile import Profile
 from sincewhen.store import read
 from sincewhen.store.connect import Connection
-from sincewhen.store.migrate import MigrationError, Retention, migrate
+from sincewhen.store.migrate import MigrationError, migrate
 from sincewhen.store.write import write_incidents, write_outputs
 from sincewhen_testing.station import (
     END,

@@ -1,9 +1,28 @@
 """Records through the rooms: counted once, gaps known, the same answer from any snapshot and any batches."""
 
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
 import pytest
 
 from sincewhen.incidents.correlate import correlate
-from sincewhen_testing.station import END, ONSET, START_NS, STEP_NS, Run, batch, run, stream
+from sincewhen.plant import load_plant
+from sincewhen_schemas.encode import encode_frames
+from sincewhen_testing.station import (
+    END,
+    GOLDEN,
+    ONSET,
+    START_NS,
+    STEP_NS,
+    Run,
+    activation,
+    batch,
+    columns,
+    learned,
+    run,
+    stream,
+)
 
 
 def test_a_changed_lot_is_one_incident_with_the_right_window() -> None:
@@ -61,6 +80,56 @@ def test_without_a_profile_a_station_learns_and_says_what_is_missing() -> None:
         runner.feed(batch(data, start, start + 100))
     assert runner.outputs.statuses[-1].missing == ()
     assert not runner.outputs.detections
+
+
+PLANT = """
+[[stations]]
+id = "plant/paint/line1/cam1"
+views = ["top"]
+calendar = "c"
+embeddings = "sampled"
+[calendars.c]
+timezone = "UTC"
+[[calendars.c.shifts]]
+name = "day"
+start = "06:00"
+end = "18:00"
+[[calendars.c.shifts]]
+name = "night"
+start = "18:00"
+end = "06:00"
+"""
+
+
+def test_a_calendar_names_shifts_and_makes_a_gap_blind_and_learning_waits_for_every_shift(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(PLANT)
+    data = stream(27)
+    runner = Run({}, load_plant(tmp_path / "plant.toml"))
+    for start in range(0, 1000, 50):  # 2 s a frame from 08:53 on
+        runner.feed(batch(data, start, start + 50))
+    assert runner.outputs.statuses[-1].missing == ("night shift",)
+    assert set(runner.outputs.batches[0].shift) == {"2025-10-09 day"}
+    assert set(runner.outputs.batches[0].embeddings) == {"all"}, "a station that learns keeps all"
+    late = encode_frames(
+        replace(columns(data, 1000, 1032), captured_at_ns=START_NS + 2000 * STEP_NS + np.arange(32) * STEP_NS)
+    )
+    (blind,) = runner.feed(late).blind_times
+    assert (blind.reason, blind.since_ns, blind.until_ns) == (
+        "silent",
+        START_NS + 999 * STEP_NS,
+        START_NS + 2000 * STEP_NS,
+    )
+
+
+def test_a_station_with_a_profile_keeps_one_embedding_in_fifty_where_it_is_told_so(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(PLANT)
+    data = stream(28)
+    sha, profile = learned(data)
+    runner = Run({sha: profile}, load_plant(tmp_path / "plant.toml"))
+    runner.feed(activation(sha))
+    (made,) = runner.feed(batch(data, GOLDEN, GOLDEN + 100)).batches
+    assert list(np.flatnonzero(made.embeddings == "sampled")) == [0, 50]
+    assert (made.embeddings != "").sum() == 2
 
 
 def test_bad_bytes_become_a_dead_letter_and_the_next_record_goes_on() -> None:

@@ -25,13 +25,14 @@ def free_port() -> int:
 class Server:
     """Use as a context: ends with SIGTERM. `kill` is kill -9; `start` goes on with the same folder and port."""
 
-    def __init__(self, data: Path) -> None:
-        self.data, self.port = data, free_port()
+    def __init__(self, data: Path, *options: str) -> None:
+        self.data, self.port, self.options = data, free_port(), options
         self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         command = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(self.data), "--port", str(self.port)]
+        command += self.options
         self._process = subprocess.Popen(command)
         self._until(lambda: self.get("/readyz").status_code == 200, _START_S)
 

@@ -4,6 +4,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from sincewhen.plant import Plant
 from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline
@@ -29,23 +30,25 @@ def stream(seed: int) -> Recorded:
     return x, rng.standard_normal(len(x)).astype(np.float32), lots
 
 
-def batch(data: Recorded, start: int, stop: int) -> bytes:
+def columns(data: Recorded, start: int, stop: int) -> Frames:
     x, factor, lots = data
-    return encode_frames(
-        Frames(
-            station_id=STATION,
-            view="top",
-            agent_id="pc",
-            boot_id="b",
-            first_seq=start,
-            captured_at_ns=START_NS + np.arange(start, stop) * STEP_NS,
-            purpose="production",
-            model_version="1",
-            layers={"head": x[start:stop]},
-            factors={"brightness": factor[start:stop]},
-            context={"lot": lots[start:stop]},
-        )
+    return Frames(
+        station_id=STATION,
+        view="top",
+        agent_id="pc",
+        boot_id="b",
+        first_seq=start,
+        captured_at_ns=START_NS + np.arange(start, stop) * STEP_NS,
+        purpose="production",
+        model_version="1",
+        layers={"head": x[start:stop]},
+        factors={"brightness": factor[start:stop]},
+        context={"lot": lots[start:stop]},
     )
+
+
+def batch(data: Recorded, start: int, stop: int) -> bytes:
+    return encode_frames(columns(data, start, stop))
 
 
 def learned(data: Recorded) -> tuple[str, Profile]:
@@ -69,8 +72,8 @@ def activation(sha: str) -> bytes:
 class Run:
     """A pipeline over one station; offsets grow by one a record."""
 
-    def __init__(self, profiles: dict[str, Profile]) -> None:
-        self.pipeline = Pipeline(profiles.__getitem__)
+    def __init__(self, profiles: dict[str, Profile], plant: Plant | None = None) -> None:
+        self.pipeline = Pipeline(profiles.__getitem__, plant or Plant())
         self.profiles, self.state, self.outputs, self.offset = profiles, StationState(), Outputs(), 1
 
     def feed(self, value: bytes) -> Outputs:

@@ -64,12 +64,12 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
 @server_option
 @json_option
 def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Lots, supplier lots, skus and units that are suspect."""
+    """Lots, supplier lots, shifts, skus and units that are suspect."""
     found = ask(server, "GET", f"/api/v1/incidents/{incident}/scope")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
-    for kind in ("lots", "supplier_lots", "skus"):
+    for kind in ("lots", "supplier_lots", "shifts", "skus"):
         for row in found[kind]:
             click.echo(f"{kind[:-1]:<13} {row['value']:<24} {row['units']:>7} units  {row['first']} .. {row['last']}")
     click.echo(f"{len(found['units'])} units are suspect (--json lists them)")

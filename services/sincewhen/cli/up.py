@@ -12,6 +12,8 @@ from sincewhen.console.access import admin_token
 from sincewhen.console.app import make_app
 from sincewhen.embedded.runner import Runner
 from sincewhen.plant import PlantError, load_plant
+from sincewhen.store.connect import StoreUnavailable
+from sincewhen.store.migrate import MigrationError
 
 _WATCH_S = 0.5
 
@@ -28,7 +30,10 @@ def up(data: Path, port: int, plant: Path | None) -> None:
         described = load_plant(plant)
     except PlantError as error:
         raise click.UsageError(str(error)) from error
-    runner = Runner(data, described)
+    try:
+        runner = Runner(data, described)
+    except (StoreUnavailable, MigrationError) as error:
+        raise click.ClickException(str(error)) from error
     server = uvicorn.Server(
         uvicorn.Config(make_app(runner, admin_token(data)), host="127.0.0.1", port=port, log_level="warning")
     )

@@ -55,7 +55,7 @@ def api_router(runner: Runner) -> APIRouter:
 
     @router.get("/stations")
     def stations() -> list[dict[str, Any]]:
-        return [station_json(runner, key) for key in sorted(runner.statuses)]
+        return [station_json(status) for status in runner.stations()]
 
     @router.get("/dead-letters")
     def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
@@ -72,7 +72,7 @@ def _covers(incident: Incident, at_ns: int) -> bool:
 def _profiles(router: APIRouter, runner: Runner) -> None:
     @router.get("/profiles")
     def profiles() -> list[dict[str, Any]]:
-        active = {status.profile_sha for status in runner.statuses.values()}
+        active = {status.profile_sha for status in runner.stations()}
         return [{**show(sha), "active": sha in active} for sha in runner.log.shas()]
 
     @router.get("/profiles/{sha}")

@@ -31,7 +31,7 @@ def pages_router(runner: Runner) -> APIRouter:
     @router.get("/", response_class=HTMLResponse)
     def incidents(request: Request) -> HTMLResponse:
         shown = [_shown(incident) for incident in newest_first(runner)]
-        stations = [station_json(runner, key) for key in sorted(runner.statuses)]
+        stations = [station_json(status) for status in runner.stations()]
         return templates.TemplateResponse(request, "incidents.html", {"incidents": shown, "stations": stations})
 
     @router.get("/incidents/{incident_id}", response_class=HTMLResponse)
@@ -74,7 +74,7 @@ def _clock(at_ns: int) -> str:
 
 def _strip(incident: Incident, runner: Runner) -> dict[str, float]:
     """Positions in per cent on a strip from a while before the onset to the newest frame."""
-    seen = [s.last_captured_at_ns for s in runner.statuses.values() if s.station_id == incident.station_id]
+    seen = [s.last_captured_at_ns for s in runner.stations() if s.station_id == incident.station_id]
     end = max([*seen, incident.updated_at_ns])
     start = incident.since_low_ns - max(60 * 10**9, (end - incident.since_low_ns) // 3)
 

@@ -8,7 +8,7 @@ from sincewhen.console.times import iso
 from sincewhen.embedded import learning
 from sincewhen.embedded.runner import Runner
 from sincewhen.store import read
-from sincewhen_schemas.messages import Incident
+from sincewhen_schemas.messages import Incident, StationStatus
 
 
 def newest_first(runner: Runner) -> list[Incident]:
@@ -44,8 +44,8 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
 
 
 def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
-    """Lots, supplier lots, skus and units: counts, first and last."""
-    plural = {"lot": "lots", "supplier_lot": "supplier_lots", "sku": "skus", "unit_id": "units"}
+    """Lots, supplier lots, shifts, skus and units: counts, first and last."""
+    plural = {"lot": "lots", "supplier_lot": "supplier_lots", "shift": "shifts", "sku": "skus", "unit_id": "units"}
     return {
         "id": incident.incident_id,
         "from": iso(incident.since_low_ns),
@@ -66,16 +66,16 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
     }
 
 
-def station_json(runner: Runner, key: tuple[str, str]) -> dict[str, Any]:
-    status = runner.statuses[key]
+def station_json(status: StationStatus) -> dict[str, Any]:
     window = learning.proposal(status)
     return {
         "station_id": status.station_id,
         "view": status.view,
         "state": status.state,
-        "since": iso(status.since_ns),
+        "silent": status.silent,
+        "since": iso(status.since_ns or None),
         "frames": status.frames,
-        "last_captured_at": iso(status.last_captured_at_ns),
+        "last_captured_at": iso(status.last_captured_at_ns or None),
         "profile": status.profile_sha or None,
         "missing": list(status.missing),
         "proposal": window and {"from": iso(window["from_ns"]), "to": iso(window["until_ns"])},

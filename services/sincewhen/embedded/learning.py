@@ -1,12 +1,16 @@
 """An engineer's part of learning: build a profile from a window of the store, look at it, activate it."""
 
 import uuid
+from datetime import UTC, datetime
 from typing import Any
 
+import msgspec
+
 from sincewhen.embedded.runner import Runner
-from sincewhen.processor.learn import Refusal, Subject, build_profile
+from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen.store import read
+from sincewhen.store.write import write_profile
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import encode_control
 from sincewhen_schemas.messages import StationStatus
@@ -14,13 +18,16 @@ from sincewhen_schemas.messages import StationStatus
 
 def proposal(status: StationStatus) -> dict[str, int] | None:
     """The window that would make a profile: everything since learning began, once nothing is missing."""
-    if status.state != "learning" or status.missing:
+    if status.learning_since_ns is None or status.missing:
         return None
-    return {"from_ns": status.since_ns, "until_ns": status.last_captured_at_ns}
+    return {"from_ns": status.learning_since_ns, "until_ns": status.last_captured_at_ns}
 
 
 def build(runner: Runner, station: str, view: str, from_ns: int, until_ns: int) -> dict[str, Any] | Refusal:
     """Learn from the window; the profile is kept under its sha, not yet active."""
+    overlap = _open_incident(runner, station, until_ns)
+    if overlap is not None:
+        return overlap
     golden, version = read.golden(runner.connection, station, view, from_ns, until_ns)
     learned = build_profile(golden, Subject(station, view, "", version))
     if isinstance(learned, Refusal):
@@ -28,7 +35,26 @@ def build(runner: Runner, station: str, view: str, from_ns: int, until_ns: int) 
     body = encode_profile(learned)
     sha = profile_sha(body)
     runner.log.put_body(sha, body)
-    return summary(sha, learned)
+    made = summary(sha, learned)
+    write_profile(runner.connection, sha, learned, runner.now_ns(), msgspec.json.encode(made).decode())
+    return made
+
+
+def _open_incident(runner: Runner, station: str, until_ns: int) -> Refusal | None:
+    """What is out of control is no reference: refused where the window reaches into it."""
+    for incident in runner.incidents.values():
+        if incident.station_id != station or incident.status != "open" or incident.since_low_ns > until_ns:
+            continue
+        detail = (
+            f"a window does not overlap an open incident; incident {incident.incident_id} of {station} is open since "
+            f"{_utc(incident.since_low_ns)}: end the window before it, or wait for its end"
+        )
+        return Refusal(RefusalReason.OPEN_INCIDENT, detail)
+    return None
+
+
+def _utc(at_ns: int) -> str:
+    return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds")
 
 
 def activate(runner: Runner, sha: str, actor: str, reason: str) -> dict[str, Any]:

@@ -7,24 +7,28 @@ Invariants
 - While the store is unwell nothing is dropped: the pipeline waits, and ingest refuses when the backlog is full.
 """
 
+import copy
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import msgspec
+
 from sincewhen.embedded import metrics
 from sincewhen.incidents.correlate import correlate
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
+from sincewhen.presence.presence import Presence, judge
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.pipeline import Budget, Pipeline
+from sincewhen.processor.pipeline import Pipeline, spacing_ns
 from sincewhen.processor.state import StationState, decode_state, encode_state
 from sincewhen.profiles.profile import Profile, decode_profile
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable
-from sincewhen.store.migrate import Retention, migrate
+from sincewhen.store.migrate import migrate
 from sincewhen.store.write import write_incidents, write_outputs
 from sincewhen_schemas.messages import Detection, Incident, StationStatus
 
@@ -32,8 +36,16 @@ BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
 BACKLOG_RECORDS_MAX = 100_000
 LOG_KEPT_NS = 24 * 3600 * 10**9
-_STATIONS_UNLISTED = 10  # stations that share the page budget where no plant.toml lists them
 _IDLE_S, _UNWELL_S = 0.2, 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What was last known of a view, for the threads that answer questions."""
+
+    status: StationStatus
+    presence: Presence
+    spacing_ns: float
 
 
 @dataclass(slots=True)
@@ -45,9 +57,9 @@ class Runner:
     now_ns: Callable[[], int] = time.time_ns
     log: SqliteLog = field(init=False)
     connection: Connection = field(init=False)
-    statuses: dict[tuple[str, str], StationStatus] = field(init=False, default_factory=dict)
     incidents: dict[str, Incident] = field(init=False, default_factory=dict)
     next_offset: int = field(init=False, default=1)
+    _known: dict[tuple[str, str], _Known] = field(init=False, default_factory=dict)
     _pipeline: Pipeline = field(init=False)
     _states: dict[str, StationState] = field(init=False, default_factory=dict)
     _dirty: set[str] = field(init=False, default_factory=set)
@@ -61,16 +73,14 @@ class Runner:
     def __post_init__(self) -> None:
         self.log = SqliteLog(self.data / "log.db")
         self.connection = Connection(self.data / "store")
-        migrate(self.connection, Retention())
-        stations = _STATIONS_UNLISTED if self.plant.stations is None else len(self.plant.stations)
-        budget = Budget(self.plant.pages_per_week, stations)
-        self._pipeline = Pipeline(self.profile, self.plant.knows, budget)
+        migrate(self.connection, self.plant.retention)
+        self._pipeline = Pipeline(self.profile, self.plant)
         snapshot = self.log.snapshot()
         self.next_offset = snapshot.next_offset
         for station, raw in snapshot.states.items():
             state = self._states[station] = decode_state(raw, self.profile)
             for name, view in state.views.items():
-                self.statuses[station, name] = self._pipeline.status(station, name, view)
+                self._learn_of(self._pipeline.status(station, name, view))
         for item in read.detections(self.connection):
             self._detections[item.detection_id] = item
         self.incidents = {item.incident_id: item for item in correlate(self._detections.values())}
@@ -96,6 +106,39 @@ class Runner:
     def backlog(self) -> int:
         """Records that are acknowledged and not yet applied."""
         return self.log.end() - self.next_offset
+
+    def stations(self) -> list[StationStatus]:
+        """Every view that was heard of or is listed. A silent one is judged once all that came is applied."""
+        known = dict(self._known)
+        for station in (self.plant.stations or {}).values():
+            for view in station.views:
+                unheard = StationStatus(
+                    station_id=station.station_id,
+                    view=view,
+                    state="learning",
+                    since_ns=0,
+                    profile_sha="",
+                    frames=0,
+                    last_captured_at_ns=0,
+                )
+                known.setdefault((station.station_id, view), _Known(unheard, Presence(), 0.0))
+        caught_up = self.backlog == 0
+        return [self._now(known[key]) if caught_up else known[key].status for key in sorted(known)]
+
+    def _now(self, known: _Known) -> StationStatus:
+        status = known.status
+        calendar = self.plant.calendar(status.station_id)
+        silent = judge(known.presence, known.spacing_ns, calendar, self.now_ns())
+        if silent is None:
+            return status
+        return msgspec.structs.replace(status, state=silent, since_ns=status.last_captured_at_ns, silent=True)
+
+    def _learn_of(self, status: StationStatus) -> None:
+        view = self._states[status.station_id].views[status.view]
+        profile = self.profile(status.profile_sha) if status.profile_sha else None
+        self._known[status.station_id, status.view] = _Known(
+            status, copy.copy(view.memory.presence), spacing_ns(view, profile)
+        )
 
     def append(self, records: list[tuple[str, bytes]]) -> None:
         """Take records durably. Raises LogUnavailable."""
@@ -167,7 +210,7 @@ class Runner:
         for letter in outputs.dead_letters:
             metrics.DEAD_LETTERS.labels(letter.reason).inc()
         for status in outputs.statuses:
-            self.statuses[status.station_id, status.view] = status
+            self._learn_of(status)
         for record in outputs.heartbeats:
             metrics.AGENT_SPOOL.labels(record.station_id).set(record.heartbeat.spool_bytes)
             for reason, count in record.heartbeat.dropped.items():

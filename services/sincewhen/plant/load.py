@@ -20,6 +20,7 @@ Weekday: TypeAlias = Literal["mon", "tue", "wed", "thu", "fri", "sat", "sun"]
 WEEKDAYS: tuple[Weekday, ...] = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 DAY_MINUTES = 24 * 60
 WEEK_MINUTES = 7 * DAY_MINUTES
+_RETENTION = Retention()
 RETENTION_DAYS_MAX = 10_000  # beyond 2106 the engine's DateTime wraps around and rows expire at once
 
 
@@ -59,9 +60,9 @@ class _Station(_Written, frozen=True):
 
 
 class _Retention(_Written, frozen=True):
-    units_days: int = Retention.units_days
-    embeddings_days: int = Retention.embeddings_days
-    dead_letters_days: int = Retention.dead_letters_days
+    units_days: int = _RETENTION.units_days
+    embeddings_days: int = _RETENTION.embeddings_days
+    dead_letters_days: int = _RETENTION.dead_letters_days
 
 
 class _Plant(_Written, frozen=True):

@@ -26,6 +26,7 @@ class RefusalReason(StrEnum):
     NOTHING_VARIES = "nothing_varies"
     TOO_SLOW = "too_slow"
     SELF_TEST_FAILED = "self_test_failed"
+    OPEN_INCIDENT = "open_incident"
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.ingest.decode import HeartbeatRecord
-from sincewhen_schemas.frames import Frames
+from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.messages import BlindTime, DeadLetter, Detection, StationState, StationStatus
 
 
@@ -18,6 +18,8 @@ class ScoredBatch:
     offset: int
     appended_at_ns: int
     state: StationState
+    shift: Strings  # (n,) with its production day, "" = none
+    embeddings: Strings  # (n,) "all": kept for a short time, "sampled": as long as units, "": not kept
     ln_z: dict[str, NDArray[np.float32]]  # (n,) each
 
 

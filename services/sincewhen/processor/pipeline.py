@@ -3,12 +3,15 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.detect.budget import arl0
-from sincewhen.ingest.decode import ControlRecord, decode
+from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
+from sincewhen.plant import Plant
+from sincewhen.presence.presence import arrive, beat
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.monitor import StreamMonitor
@@ -17,7 +20,8 @@ from sincewhen.processor.state import LOTS_MAX, StationState, ViewState
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.variance import LOTS_MIN
 from sincewhen.score.score import Scores, score
-from sincewhen_schemas.frames import Frames
+from sincewhen_schemas import station_record_pb2 as pb
+from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame
 from sincewhen_schemas.messages import BlindTime, DeadLetter, StationStatus
 from sincewhen_schemas.messages import StationState as StateName
@@ -25,30 +29,22 @@ from sincewhen_schemas.messages import StationState as StateName
 STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
 _UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
 _SHARE_FRAMES = 100  # memory of the running shares
+_SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
 _WEEK_NS = 7 * 24 * 3600 * 10**9
-
-
-@dataclass(frozen=True, slots=True)
-class Budget:
-    """False pages a week that the plant accepts, and among how many stations they are shared."""
-
-    pages_per_week: float = 1.0
-    stations: int = 10
 
 
 @dataclass(slots=True)
 class Pipeline:
-    """known_station and profile_of come with the plant; profile_of raises KeyError where a body is not there yet."""
+    """profile_of raises KeyError where a body is not there yet."""
 
     profile_of: Callable[[str], Profile]
-    known_station: Callable[[str], bool] = lambda _station: True
-    budget: Budget = field(default_factory=Budget)
+    plant: Plant = field(default_factory=Plant)
 
     def step(self, state: StationState, key: str, value: bytes, offset: int, appended_at_ns: int) -> Outputs:
         """Take one record; changes `state`, the state of the station `key`, and returns what it makes."""
         outputs = Outputs()
         try:
-            record = decode(key, value, appended_at_ns, self.known_station)
+            record = decode(key, value, appended_at_ns, self.plant.knows)
         except InvalidFrame as refusal:
             outputs.dead_letters.append(
                 DeadLetter(
@@ -68,8 +64,20 @@ class Pipeline:
             if frames is not None:
                 self._frames(state, frames, offset, appended_at_ns, outputs)
         else:
-            outputs.heartbeats.append(record)
+            self._heartbeat(state, record, appended_at_ns, outputs)
         return outputs
+
+    def _heartbeat(self, state: StationState, record: HeartbeatRecord, appended_at_ns: int, outputs: Outputs) -> None:
+        """An agent speaks for its view, and for the running flag of the whole station."""
+        told = record.heartbeat
+        producing = told.producing if told.HasField("producing") else None
+        if told.view:
+            state.views.setdefault(told.view, ViewState())
+        for view in state.views.values():
+            observing = told.mode in {pb.AGENT_MODE_OBSERVE, pb.AGENT_MODE_UNSPECIFIED}
+            beat(view.memory.presence, told.sent_at_ns, appended_at_ns, producing, observing=observing)
+        outputs.heartbeats.append(record)
+        outputs.statuses += [self.status(record.station_id, name, view) for name, view in state.views.items()]
 
     def _control(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
         if record.control.WhichOneof("event") != "profile_activated":
@@ -82,8 +90,8 @@ class Pipeline:
             if closed is not None:
                 source = self._source(record.station_id, event.view, stream, view)
                 outputs.detections.append(detection(source, closed))
-        weight = 1 / (self.budget.stations * len(profile.streams))
-        run_length = arl0(profile.frames_per_week, self.budget.pages_per_week, weight)
+        weight = 1 / (self.plant.budget_stations * len(profile.streams))
+        run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.monitors = {stream: StreamMonitor(profile.null(stream), run_length) for stream in profile.streams}
         _enter(view, "in control", record.control.at_ns)
@@ -92,20 +100,50 @@ class Pipeline:
         view = state.views.setdefault(frames.view, ViewState())
         memory = view.memory
         memory.frames += frames.n
-        if frames.purpose != "production":
-            outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, _state_name(memory.state), {}))
-            return
         profile = self.profile_of(memory.profile_sha) if memory.profile_sha else None
+        shift = self.plant.shifts(frames.station_id, frames.captured_at_ns)
+        self._present(view, frames, appended_at_ns, profile, outputs)
         ln_z: dict[str, NDArray[np.float32]] = {}
-        if profile is None or profile.model_version != frames.model_version:
-            _learn(view, frames)
-            _enter(view, "learning", int(frames.captured_at_ns[0]))
-        else:
-            ln_z = self._judge(view, profile, frames, outputs)
-        memory.last_captured_at_ns = int(frames.captured_at_ns[-1])
-        memory.context = {name: str(values[-1]) for name, values in frames.context.items() if name in STEP_FIELDS}
-        outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, _state_name(memory.state), ln_z))
+        if frames.purpose == "production":
+            if profile is None or profile.model_version != frames.model_version:
+                _learn(view, frames, shift)
+                _enter(view, "learning", int(frames.captured_at_ns[0]))
+            else:
+                ln_z = self._judge(view, profile, frames, outputs)
+            memory.last_captured_at_ns = int(frames.captured_at_ns[-1])
+            memory.context = {name: str(values[-1]) for name, values in frames.context.items() if name in STEP_FIELDS}
+        state_name = _state_name(memory.state)
+        kept = self._kept(frames, sampled=memory.state != "learning")
+        outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, state_name, shift, kept, ln_z))
         outputs.statuses.append(self.status(frames.station_id, frames.view, view))
+
+    def _present(
+        self, view: ViewState, frames: Frames, appended_at_ns: int, profile: Profile | None, outputs: Outputs
+    ) -> None:
+        """Frames came: the time before them in which they should have come and did not is blind."""
+        at_ns, presence = frames.captured_at_ns, view.memory.presence
+        calendar = self.plant.calendar(frames.station_id)
+        spacing = spacing_ns(view, profile)
+        blind = arrive(presence, int(at_ns.min()), int(at_ns.max()), appended_at_ns, spacing, calendar)
+        if any(item.view == frames.view for item in outputs.blind_times):  # the gap in the sequence says it already
+            return
+        outputs.blind_times += [
+            BlindTime(
+                station_id=frames.station_id,
+                view=frames.view,
+                since_ns=stretch.since_ns,
+                until_ns=stretch.until_ns,
+                reason=stretch.reason,
+            )
+            for stretch in blind
+        ]
+
+    def _kept(self, frames: Frames, *, sampled: bool) -> Strings:
+        """How long each embedding is kept; a station that still learns keeps all."""
+        if not sampled or self.plant.embeddings(frames.station_id) == "all":
+            return np.full(frames.n, "all", object)
+        chosen = (frames.first_seq + np.arange(frames.n)) % _SAMPLED_EVERY == 0
+        return np.where(chosen, "sampled", "").astype(object)
 
     def _judge(
         self, view: ViewState, profile: Profile, frames: Frames, outputs: Outputs
@@ -136,7 +174,7 @@ class Pipeline:
     def status(self, station_id: str, name: str, view: ViewState) -> StationStatus:
         """What is known of one view now."""
         profile = self.profile_of(view.memory.profile_sha) if view.memory.profile_sha else None
-        return _status(station_id, name, view, profile)
+        return _status(station_id, name, view, profile, self.plant.shift_names(station_id))
 
     def _source(self, station_id: str, name: str, stream: str, view: ViewState) -> Source:
         sha = view.memory.profile_sha
@@ -210,22 +248,38 @@ def _enter(view: ViewState, state: StateName, at_ns: int) -> None:
         view.memory.state, view.memory.state_since_ns = state, at_ns
 
 
-def _learn(view: ViewState, frames: Frames) -> None:
+def spacing_ns(view: ViewState, profile: Profile | None) -> float:
+    """The usual time between frames, as far as it is known."""
     memory = view.memory
+    if profile is not None:
+        return _WEEK_NS / profile.frames_per_week
+    if memory.golden_frames < _SHARE_FRAMES:
+        return 0.0
+    return max(0.0, (memory.last_captured_at_ns - memory.state_since_ns) / memory.golden_frames)
+
+
+def _learn(view: ViewState, frames: Frames, shift: Strings) -> None:
+    memory = view.memory
+    seen = {str(name).partition(" ")[2] for name in shift if name}
+    memory.golden_shifts = sorted({*memory.golden_shifts, *seen})
     memory.golden_frames += frames.n
     for lot in dict.fromkeys(str(lot) for lot in frames.context.get("lot", ())):
         if lot and lot not in memory.golden_lots:
             memory.golden_lots = [*memory.golden_lots, lot][-LOTS_MAX:]
 
 
-def _status(station_id: str, name: str, view: ViewState, profile: Profile | None) -> StationStatus:
+def _status(
+    station_id: str, name: str, view: ViewState, profile: Profile | None, shifts: tuple[str, ...]
+) -> StationStatus:
     memory = view.memory
     missing: list[str] = []
-    if memory.state == "learning":
+    learning = memory.state == "learning"
+    if learning:
         if memory.golden_frames < FRAMES_MIN:
             missing.append(f"{FRAMES_MIN - memory.golden_frames} frames")
-        if len(memory.golden_lots) < LOTS_MIN:
+        if memory.golden_lots and len(memory.golden_lots) < LOTS_MIN:
             missing.append(f"{LOTS_MIN - len(memory.golden_lots)} lots")
+        missing += [f"{shift} shift" for shift in shifts if shift not in memory.golden_shifts]
         if profile is not None:
             missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
     return StationStatus(
@@ -237,8 +291,9 @@ def _status(station_id: str, name: str, view: ViewState, profile: Profile | None
         frames=memory.frames,
         last_captured_at_ns=memory.last_captured_at_ns,
         missing=tuple(missing),
+        learning_since_ns=memory.state_since_ns if learning and memory.state_since_ns else None,
     )
 
 
 def _state_name(state: str) -> StateName:
-    return state  # type: ignore[return-value]  # _enter only takes names of states
+    return cast("StateName", state)  # _enter only takes names of states

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from sincewhen.presence.presence import Presence
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.profile import Profile
 
@@ -23,6 +24,8 @@ class ViewMemory(msgspec.Struct):
     context: dict[str, str] = msgspec.field(default_factory=dict)  # lot, supplier_lot, sku, recipe of the last frame
     golden_frames: int = 0  # production frames since learning began
     golden_lots: list[str] = msgspec.field(default_factory=list)  # the newest LOTS_MAX
+    golden_shifts: list[str] = msgspec.field(default_factory=list)  # names of the calendar's shifts that were seen
+    presence: Presence = msgspec.field(default_factory=Presence)
     unusable_share: float = 0.0  # running share of frames with nothing to judge
     new_regime_share: float = 0.0
 

@@ -19,14 +19,20 @@ class StoreUnavailable(Exception):  # noqa: N818 - the unwell world: wait and tr
 
 
 class Connection:
-    """Statements of one chDB folder. Values reach SQL as parameters only."""
+    """Statements of one chDB folder. Values reach SQL as parameters only. Raises StoreUnavailable."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
         # the limit is the engine's, which starts with the first connection; the client does not pass it on
         limit = f"max_server_memory_usage={MEMORY_BYTES_MAX}"
-        self._engine = chdb.connect(f"{folder.resolve()}?{limit}")  # type: ignore[no-untyped-call]  # chdb ships no types
+        try:
+            self._engine = chdb.connect(f"{folder.resolve()}?{limit}")  # type: ignore[no-untyped-call]  # chdb ships no types
+        except RuntimeError as error:
+            raise StoreUnavailable(
+                f"a store is one process's own, on a disk that can be written; {folder} did not open: end another "
+                f"process that serves it, or name another --data ({str(error)[:200]})"
+            ) from error
         self._client = clickhouse_connect.get_client(dsn=f"chdb://{folder.resolve()}")
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:

@@ -1,31 +1,26 @@
-"""Numbered, forward-only DDL. What is applied is remembered with its hash; a changed file is refused."""
+"""Numbered, forward-only DDL. What is applied is remembered with its hash; a changed file is refused.
+
+How long rows are kept is configuration, set anew each time: rows expire by it when their part is merged next.
+"""
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 
+from sincewhen.plant import Retention
 from sincewhen.store.connect import Connection
 
 _APPLIED = """CREATE TABLE IF NOT EXISTS migrations (number UInt32, sha String)
 ENGINE = ReplacingMergeTree ORDER BY number SETTINGS fsync_after_insert = 1"""
 
 
-RETENTION_DAYS_MAX = 10_000  # beyond 2106 the engine's DateTime wraps around and rows expire at once
-
-
-@dataclass(frozen=True, slots=True)
-class Retention:
-    """Days that rows are kept, from their receipt. Incidents never expire."""
-
-    units_days: int = 400
-    embeddings_days: int = 14
-    dead_letters_days: int = 90
-
-    def __post_init__(self) -> None:
-        for name, days in asdict(self).items():
-            if not 1 <= days <= RETENTION_DAYS_MAX:
-                raise ValueError(f"{name} is 1..{RETENTION_DAYS_MAX}; got {days}")
+_TTL = {
+    "frames": "toDateTime(received_at) + INTERVAL {units_days} DAY",
+    "embeddings": "toDateTime(received_at) + INTERVAL {embeddings_days} DAY DELETE WHERE NOT sampled, "
+    "toDateTime(received_at) + INTERVAL {units_days} DAY",
+    "dead_letters": "toDateTime(received_at) + INTERVAL {dead_letters_days} DAY",
+}
 
 
 class MigrationError(Exception):
@@ -39,7 +34,7 @@ def ddl_folder() -> Path:
 
 
 def migrate(connection: Connection, retention: Retention, folder: Path | None = None) -> list[str]:
-    """Apply what is missing, in order; the names of the files applied now."""
+    """Apply what is missing, in order, and set how long rows are kept; the names of the files applied now."""
     connection.command(_APPLIED)
     known: Mapping[int, str] = {
         row["number"]: row["sha"] for row in connection.rows("SELECT number, sha FROM migrations FINAL")
@@ -55,8 +50,6 @@ def migrate(connection: Connection, retention: Retention, folder: Path | None = 
                     f"{path.name} was applied with other content: DDL is forward-only, add a new number instead"
                 )
             continue
-        for name, days in asdict(retention).items():
-            text = text.replace(f"{{{name}}}", str(days))
         lines = (line for line in text.splitlines() if not line.lstrip().startswith("--"))
         for statement in filter(str.strip, "\n".join(lines).split(";")):
             connection.command(statement)
@@ -64,4 +57,7 @@ def migrate(connection: Connection, retention: Retention, folder: Path | None = 
             "INSERT INTO migrations VALUES ({number:UInt32}, {sha:String})", {"number": number, "sha": sha}
         )
         applied.append(path.name)
+    for table, ttl in _TTL.items():
+        days = ttl.format(**asdict(retention))
+        connection.command(f"ALTER TABLE {table} MODIFY TTL {days} SETTINGS materialize_ttl_after_modify = 0")
     return applied

@@ -12,7 +12,7 @@ from sincewhen_schemas.messages import Detection, Incident
 _NOW_NS = 2**62  # later than any frame
 _WINDOW = """station_id = {station:String} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
   AND fromUnixTimestamp64Nano({high:Int64})"""
-SCOPE_KINDS = ("lot", "supplier_lot", "sku", "unit_id")
+SCOPE_KINDS = ("lot", "supplier_lot", "shift", "sku", "unit_id")
 
 
 def detections(connection: Connection) -> list[Detection]:
@@ -31,7 +31,7 @@ def incidents(connection: Connection) -> list[Incident]:
 
 
 def scope(connection: Connection, incident: Incident) -> dict[str, list[dict[str, Any]]]:
-    """Lots, supplier lots, skus and units in [since_low, until_high]: frames, units, first and last capture."""
+    """Lots, supplier lots, shifts, skus and units in [since_low, until_high]: frames, units, first and last capture."""
     until = incident.until_high_ns if incident.until_high_ns is not None else _NOW_NS
     window = {"station": incident.station_id, "low": incident.since_low_ns, "high": until}
     found: dict[str, list[dict[str, Any]]] = {}
@@ -65,7 +65,7 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
     ).to_pydict()
     vectors = connection.arrow(
         f"""SELECT layer, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
-        WHERE {chosen} {order}""",  # noqa: S608 - constants
+        WHERE {chosen} AND NOT sampled {order}""",  # noqa: S608 - constants
         window,
     ).to_pydict()
     return _golden(frames, vectors), version

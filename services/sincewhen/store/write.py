@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from sincewhen.processor.outputs import Outputs, ScoredBatch
+from sincewhen.profiles.profile import Profile
 from sincewhen.store.connect import Connection
 from sincewhen_schemas.frames import CONTEXT_FIELDS
 from sincewhen_schemas.messages import Detection, Incident
@@ -22,7 +23,7 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
     if outputs.batches:
         connection.insert("frames", pa.concat_tables([_frames(batch) for batch in outputs.batches]))
         layers = [_layer(batch, name) for batch in outputs.batches for name in batch.frames.layers]
-        if layers:
+        if any(table.num_rows for table in layers):
             connection.insert("embeddings", pa.concat_tables(layers))
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
@@ -48,6 +49,23 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
             "frames_missed": pa.array([x.frames_missed for x in blind], pa.uint64()),
         }
         connection.insert("blind_time", pa.table(columns))
+
+
+def write_profile(connection: Connection, sha: str, profile: Profile, built_at_ns: int, summary: str) -> None:
+    """What a profile was built from, for the screens; its body is in the log."""
+    columns: dict[str, Any] = {
+        "sha": [sha],
+        "station_id": [profile.station_id],
+        "view": [profile.view],
+        "model_version": [profile.model_version],
+        "built_at": pa.array([built_at_ns], _TIME),
+        "golden_from": pa.array([profile.golden_from_ns], _TIME),
+        "golden_until": pa.array([profile.golden_until_ns], _TIME),
+        "frames": pa.array([profile.frames], pa.uint64()),
+        "lots": pa.array([profile.lots], pa.uint64()),
+        "summary": [summary],
+    }
+    connection.insert("profiles", pa.table(columns))
 
 
 def write_incidents(connection: Connection, incidents: Sequence[Incident]) -> None:
@@ -102,6 +120,7 @@ def _frames(batch: ScoredBatch) -> pa.Table:
         "model_name": [frames.model_name] * n,
         "model_version": [frames.model_version] * n,
         "state": [batch.state] * n,
+        "shift": list(batch.shift),
         **context,
         "material_lots": _maps(materials, list(frames.material_lots.values()), n, _TEXTS),
         "attributes": _maps(list(frames.attributes), list(frames.attributes.values()), n, _TEXTS),
@@ -116,11 +135,12 @@ def _frames(batch: ScoredBatch) -> pa.Table:
 
 def _layer(batch: ScoredBatch, layer: str) -> pa.Table:
     frames = batch.frames
-    rows = np.flatnonzero(frames.present.get(layer, np.ones(frames.n, bool)))
+    rows = np.flatnonzero(frames.present.get(layer, np.ones(frames.n, bool)) & (batch.embeddings != ""))
     values = np.ascontiguousarray(frames.layers[layer], "<f2")
     table = pa.table(_identity(batch)).take(pa.array(rows))
     table = table.append_column("layer", pa.array([layer] * len(rows)))
     table = table.append_column("model_version", pa.array([frames.model_version] * len(rows)))
+    table = table.append_column("sampled", pa.array((batch.embeddings[rows] == "sampled").astype(bool)))
     return table.append_column("values", pa.array([values[row].tobytes() for row in rows], pa.binary()))
 
 
