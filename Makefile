@@ -32,6 +32,7 @@ check: $(READY)
 	$(BIN)/pytest -q tests/architecture tests/spec
 
 test: check
+	tests/install-parts
 	$(BIN)/pytest -q --ignore=tests/architecture --ignore=tests/spec tests
 
 bench: $(READY)

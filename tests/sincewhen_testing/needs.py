@@ -1,6 +1,7 @@
 """What a test needs beyond Python packages. Missing: skipped with what to install; with CI=true that is a failure."""
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -14,6 +15,15 @@ def shared_data() -> Path:
     if not (place / "MANIFEST.md").exists():
         _missing(f"no test data in {place}: name its parent folder in SINCEWHEN_SHARED")
     return place
+
+
+def chromium() -> str:
+    """The browser's path."""
+    found = shutil.which("chromium")
+    if found is None:
+        _missing("no chromium: apt-get install chromium, or run tests/install-parts as root")
+    assert found
+    return found
 
 
 def _missing(reason: str) -> None:

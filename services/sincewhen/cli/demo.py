@@ -38,6 +38,7 @@ def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) ->
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     console = Console(stderr=True)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: the server does not outlive it
     console.print(f"SinceWhen demonstration, seed {seed}. Everything it makes is in {folder}.")
     with _server(folder, _port(headless)) as url:
         try:

@@ -30,9 +30,14 @@ def pages_router(runner: Runner) -> APIRouter:
 
     @router.get("/", response_class=HTMLResponse)
     def incidents(request: Request) -> HTMLResponse:
-        shown = [_shown(incident) for incident in newest_first(runner)]
+        open_first = sorted(newest_first(runner), key=lambda incident: incident.status != "open")
         stations = [station_json(status) for status in runner.stations()]
-        return templates.TemplateResponse(request, "incidents.html", {"incidents": shown, "stations": stations})
+        page = {
+            "incidents": [_shown(incident) for incident in open_first],
+            "stations": stations,
+            "learning": any(station["missing"] or station["proposal"] for station in stations),
+        }
+        return templates.TemplateResponse(request, "incidents.html", page)
 
     @router.get("/incidents/{incident_id}", response_class=HTMLResponse)
     def incident(request: Request, incident_id: str) -> HTMLResponse:
@@ -53,8 +58,7 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "status": incident.status,
         "dating": incident.dating,
         "since": _clock(incident.since_ns),
-        "since_low": _clock(incident.since_low_ns),
-        "since_high": _clock(incident.since_high_ns),
+        "interval": _interval(_clock(incident.since_low_ns), _clock(incident.since_high_ns)),
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
         "how": _SHAPES[incident.shape],
         "changed": sorted({_words(stream) for stream in incident.streams}),
@@ -65,6 +69,10 @@ def _words(stream: str) -> str:
     kind, _, name = stream.partition(":")
     words = _STREAMS[kind]
     return f"{words} {name.replace('_', ' ')}" if kind in {"factor", "signal"} else words
+
+
+def _interval(low: str, high: str) -> str:
+    return "to the second" if low == high else f"between {low} and {high}"
 
 
 def _clock(at_ns: int) -> str:

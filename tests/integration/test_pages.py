@@ -1,0 +1,80 @@
+"""The pages in a real browser: what matters is above the fold on a phone and a desktop; nothing is broken."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, sync_playwright
+
+from sincewhen_testing.needs import chromium
+from sincewhen_testing.server import Server
+from sincewhen_testing.station import GOLDEN, STATION, batch, stream
+
+SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    data = stream(57)
+    with Server(tmp_path_factory.mktemp("d")) as server:
+        for start in range(0, GOLDEN, 500):
+            server.send(batch(data, start, start + 500))
+        server.applied()
+        (station,) = server.get("/api/v1/stations").json()
+        built = server.post("/api/v1/profiles", {"station": STATION, "view": "top", **station["proposal"]})
+        server.post(f"/api/v1/profiles/{built.json()['sha']}/activate", {"reason": "A/A passed"})
+        for start in range(GOLDEN, GOLDEN + 850, 50):
+            server.send(batch(data, start, start + 50))
+        server.applied()
+        yield server
+
+
+@pytest.fixture(scope="module", params=list(SIZES))
+def page(request: pytest.FixtureRequest) -> Iterator[Page]:
+    width, height = SIZES[request.param]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium(), args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page(viewport={"width": width, "height": height})
+        yield page
+        browser.close()
+
+
+def opened(page: Page, url: str) -> None:
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
+    here = urlsplit(url).netloc
+    page.on("request", lambda request: said.extend([request.url] if urlsplit(request.url).netloc != here else []))
+    answer = page.goto(url)
+    assert answer is not None
+    assert answer.ok
+    assert said == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("window.innerWidth"), (
+        "no sideways scroll"
+    )
+
+
+def above_fold(page: Page, selector: str) -> bool:
+    box = page.locator(selector).first.bounding_box()
+    assert box is not None
+    assert page.viewport_size is not None
+    return box["y"] + box["height"] <= page.viewport_size["height"]
+
+
+def test_the_first_page_shows_the_open_incident_and_every_station(server: Server, page: Page) -> None:
+    opened(page, f"{server.url}/")
+    assert above_fold(page, ".card.open")
+    assert "OUT OF CONTROL" in page.locator(".card.open").inner_text()
+    assert STATION in page.locator("table").inner_text()
+
+
+def test_the_incident_page_says_what_where_since_when_and_how_far_above_the_fold(server: Server, page: Page) -> None:
+    opened(page, f"{server.url}/")
+    page.locator(".card.open").click()
+    opened(page, page.url)
+    heading = page.locator("h1").inner_text()
+    assert heading.startswith("cam1 changed suddenly since ")
+    for selector in ("h1", "dl", "svg.strip"):
+        assert above_fold(page, selector), selector
+    assert "with 95 %" in page.locator("dl").inner_text()
+    assert "units suspect" in page.locator("dl").inner_text()
