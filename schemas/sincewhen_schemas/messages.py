@@ -7,7 +7,7 @@ import msgspec
 from sincewhen_schemas.invalid import InvalidReason
 
 DatingStatus: TypeAlias = Literal["provisional", "confirmed", "refined"]
-Shape: TypeAlias = Literal["abrupt", "gradual", "undecided"]
+Shape: TypeAlias = Literal["abrupt", "gradual", "undecided", "transient", "recurring"]
 StationState: TypeAlias = Literal[
     "learning", "in control", "out of control", "insufficient data", "new regime", "not producing", "blind"
 ]

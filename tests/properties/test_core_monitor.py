@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sincewhen.processor.monitor import Event, StreamMonitor
+from sincewhen.processor.event import Event, Rows
+from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.variance import stream_null
 from sincewhen_testing.streams import direction, noise
@@ -28,7 +29,7 @@ def run(null: StreamNull, x: np.ndarray, lots: np.ndarray, cuts: list[int], *, t
     edges = [0, *sorted(cuts), len(x)]
     for start, stop in itertools.pairwise(edges):
         at = np.arange(start, stop) * 10**9
-        events += monitor.update(x[start:stop], at, lots[start:stop], lots[start:stop])[0]
+        events += monitor.update(Rows(x[start:stop], at, lots[start:stop], lots[start:stop]))[0]
         if through_bytes:
             monitor = StreamMonitor.from_bytes(monitor.to_bytes(), null, ARL0)
     return events
@@ -74,6 +75,6 @@ def test_memory_of_a_stream_is_bounded() -> None:
     monitor = StreamMonitor(null, ARL0)
     sizes = []
     for turn in range(6):
-        monitor.update(x, np.arange(len(x)) + turn * len(x), lots, lots)
+        monitor.update(Rows(x, np.arange(len(x)) + turn * len(x), lots, lots))
         sizes.append(len(monitor.to_bytes()))
     assert max(sizes[2:]) <= 1.1 * sizes[2]

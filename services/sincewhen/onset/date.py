@@ -12,27 +12,45 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter
-from scipy.special import logsumexp
+from scipy.special import logsumexp, ndtr
 
+from sincewhen.onset.coarse import SHAPES, SIZES, blocks_likelihood, mix_sizes
+from sincewhen.onset.history import Blocks
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import Shape
 
-SHAPES = ((0.0, 0.7), (0.5, 0.09), (1.0, 0.18), (2.0, 0.03))  # exponent of t, prior weight
-SIZES = np.geomspace(0.2, 12.0, 38)  # displacement at the window's end
 ROWS_MIN = 2
+QUANTILES = (0.025, 0.5, 0.975)
 LOTS_MAX = 256  # the longest ones of a window; shorter ones count as noise
-_PRODUCT_MAX = 1e250  # factors are multiplied up to here before the logarithm is taken
 _ABRUPT_BELOW, _GRADUAL_ABOVE = 0.1, 0.9
+_NOTICED_SPREAD, _NOTICED_MIN = 0.25, 0.01  # of a challenge part: how sharp its limit is, how often it passes anyway
+_CONTRADICTED_BELOW = 0.01  # posterior after a reset
 
 Floats = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
+class Known:
+    """What else is known of the time of the change; positions are rows of the dated window, negative ones before it.
+
+    changes: recorded changes; half of the prior lies on them. steps: rows where a context value (lot, supplier lot,
+    recipe) begins; they count as recorded changes for an abrupt change only. lots: rows where a lot begins. resets:
+    the change began at or after the newest of these, where what it could not outlive was done (a cleaning, a new lens).
+    passed: challenge parts that passed, and the displacement that such a part notices.
+    """
+
+    changes: Sequence[int] = ()
+    steps: Sequence[int] = ()
+    lots: Sequence[int] = ()
+    resets: Sequence[int] = ()
+    passed: Sequence[tuple[int, float]] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Onset:
-    """Rows are 0-based in the dated window; the change begins with row `since`; [low, high] holds it with 95 %."""
+    """Positions as in `Known`; the change begins at `since`; [low, high] holds it with 95 %."""
 
     since: int
     low: int
@@ -40,60 +58,92 @@ class Onset:
     shape: Shape
     p_ramp: float
     evidence: float  # log marginal likelihood ratio against no change
-    displacement: NDArray[np.float32]  # (d,) mean residual from `since` on
-    posterior: Floats  # (B,)
+    contradicted: bool  # the change was there before the newest reset, which so did not end it
 
 
 def date_onset(
-    x: NDArray[np.floating],
-    null: StreamNull,
-    *,
-    change_rows: Sequence[int] = (),
-    step_rows: Sequence[int] = (),
-    lot_rows: Sequence[int] = (),
+    x: NDArray[np.floating], null: StreamNull, known: Known | None = None, old: Blocks | None = None
 ) -> Onset:
-    """Date the change in residuals x (B, d), oldest first, whose end lies after it. B >= 2.
-
-    change_rows: rows with a recorded change; half of the prior lies on them. step_rows: rows where a context value
-    (lot, supplier lot, recipe) begins; they count as recorded changes for an abrupt change only.
-    lot_rows: rows where a lot begins.
-    """
-    rows = len(x)
+    """Date the change in residuals x (B, d), oldest first, whose end lies after it. B >= 2. old: what was before."""
+    rows, known = len(x), known or Known()
     if rows < ROWS_MIN:
         msg = f"dating needs at least {ROWS_MIN} frames; got {rows}: wait for more"
         raise ValueError(msg)
-    likelihood = _likelihood(np.asarray(x, np.float64), null, _lots(rows, lot_rows))  # (shapes, B)
-    joint = np.full((len(SHAPES), rows), -np.inf)
+    values = np.asarray(x, np.float64)
+    fine, size = _likelihood(values, null, _lots(rows, known.lots))  # (shapes, B)
+    starts, widths = np.arange(rows, dtype=np.float64), np.ones(rows)
+    if old is not None and len(old.frames):
+        coarse, coarse_size = blocks_likelihood(
+            values, old, null, len(known.lots)
+        )  # (shapes, M), at each block's begin
+        coarse += (fine[:, 0] - coarse[:, -1])[:, None]
+        fine, size = np.hstack([coarse[:, :-1], fine]), np.hstack([coarse_size[:, :-1], size])
+        starts = np.concatenate([-np.cumsum(old.frames[::-1])[::-1], starts])
+        widths = np.concatenate([old.frames, widths])
+    joint = np.empty_like(fine)
     for index, (power, weight) in enumerate(SHAPES):
-        marked = {*change_rows, *step_rows} if power == 0 else set(change_rows)
-        joint[index] = likelihood[index] + _log_prior(rows, marked) + math.log(weight)
+        marked = {*known.changes, *known.steps} if power == 0 else set(known.changes)
+        joint[index] = fine[index] + _log_prior(starts, widths, marked, rows) + math.log(weight)
+        for at, limit in known.passed:
+            joint[index] += _unnoticed(starts, size[index], power, at, limit, rows)
+    joint, contradicted = _reset(joint, starts, known.resets)
     evidence = float(logsumexp(joint))
     posterior = np.exp(joint - evidence)
     p_ramp = float(min(1.0, posterior[1:].sum()))
     shape: Shape = "abrupt" if p_ramp < _ABRUPT_BELOW else "gradual" if p_ramp > _GRADUAL_ABOVE else "undecided"
-    by_row = posterior.sum(axis=0)
-    low, since, high = interval(by_row)
-    moved = np.asarray(x[since:], np.float64).mean(axis=0).astype(np.float32)
-    return Onset(since, low, high, shape, p_ramp, evidence, moved, by_row)
+    low, since, high = _quantiles(posterior.sum(axis=0), starts, widths)
+    return Onset(since, low, high, shape, p_ramp, evidence, contradicted)
 
 
 def interval(posterior: Floats) -> tuple[int, int, int]:
     """Rows of the 2.5 %, 50 % and 97.5 % points of a posterior over rows."""
     cumulative = np.cumsum(posterior) / posterior.sum()
-    low, middle, high = (int(np.searchsorted(cumulative, p)) for p in (0.025, 0.5, 0.975))
+    low, middle, high = (int(np.searchsorted(cumulative, p)) for p in QUANTILES)
     return low, middle, min(high, len(posterior) - 1)
 
 
-def _log_prior(rows: int, marked: set[int]) -> Floats:
-    """Flat over rows with at least two frames after them, but half of it on the marked rows."""
-    last = rows - ROWS_MIN
-    prior = np.full(rows, -np.inf)
-    on = sorted(row for row in marked if 0 < row <= last)
-    flat = 0.5 if on else 1.0
-    prior[: last + 1] = math.log(flat / (last + 1))
-    for row in on:
-        prior[row] = np.logaddexp(prior[row], math.log(0.5 / len(on)))
-    return prior
+def _quantiles(posterior: Floats, starts: Floats, widths: Floats) -> tuple[int, int, int]:
+    """The same over stretches of several frames, flat within each."""
+    cumulative = np.cumsum(posterior) / posterior.sum()
+    found = []
+    for share in QUANTILES:
+        at = min(int(np.searchsorted(cumulative, share)), len(posterior) - 1)
+        before = cumulative[at - 1] if at else 0.0
+        into = (share - before) / max(cumulative[at] - before, 1e-300)
+        found.append(int(starts[at] + min(max(into, 0.0), 1.0) * (widths[at] - 1)))
+    return found[0], found[1], found[2]
+
+
+def _log_prior(starts: Floats, widths: Floats, marked: set[int], rows: int) -> Floats:
+    """Flat over rows with at least two frames after them, beyond the window falling with age; half of it on marks."""
+    density = np.where(starts <= rows - ROWS_MIN, widths * rows / np.maximum(rows - starts, rows), 0.0)
+    mass = density / density.sum()
+    on = [
+        int(np.searchsorted(starts, mark, side="right")) - 1 for mark in marked if starts[0] < mark <= rows - ROWS_MIN
+    ]
+    if on:
+        mass *= 0.5
+        np.add.at(mass, on, 0.5 / len(on))
+    with np.errstate(divide="ignore"):
+        return np.asarray(np.log(mass))
+
+
+def _unnoticed(starts: Floats, size: Floats, power: float, at: int, limit: float, rows: int) -> Floats:
+    """Log probability that a challenge part passes at a position, for a change that began at each start."""
+    grown = np.clip((at - starts) / np.maximum(rows - starts, 1), 0, None)
+    there = np.where(at > starts, size * grown**power, 0.0)
+    noticed = ndtr((there - limit) / (_NOTICED_SPREAD * limit))
+    return np.asarray(np.log(np.maximum(1 - noticed, _NOTICED_MIN)))
+
+
+def _reset(joint: Floats, starts: Floats, resets: Sequence[int]) -> tuple[Floats, bool]:
+    """Rule out what began before the newest reset, unless the data say that it did."""
+    if not resets:
+        return joint, False
+    before = starts < max(resets)
+    if before.all() or logsumexp(joint[:, ~before]) - logsumexp(joint) < math.log(_CONTRADICTED_BELOW):
+        return joint, True
+    return np.asarray(np.where(before, -np.inf, joint)), False
 
 
 def _lots(rows: int, lot_rows: Sequence[int]) -> NDArray[np.int64]:
@@ -104,9 +154,9 @@ def _lots(rows: int, lot_rows: Sequence[int]) -> NDArray[np.int64]:
     return lots[np.sort(np.argsort(-sizes, kind="stable")[:LOTS_MAX])]
 
 
-def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> Floats:
-    """Log likelihood ratio (shapes, B) of an onset at each row, sizes mixed."""
-    rows, dims = x.shape
+def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[Floats, Floats]:
+    """Log likelihood ratio (shapes, B) of an onset at each row, sizes mixed, and the mean size at the window's end."""
+    rows = len(x)
     phi, theta, scale = (v.astype(np.float64) for v in (null.phi, null.theta, null.innovation_scale))
     groups = sorted(set(zip(phi.tolist(), theta.tolist(), strict=True)))
     innovations = np.empty_like(x)
@@ -121,7 +171,7 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> Floats:
     precision = 1 / reference + gain**2 * (rows - (common * sizes**2).sum(axis=0))
     offset = gain * (innovations.sum(axis=0) - (common * sizes * by_lot).sum(axis=0))
     after = np.arange(rows, 0, -1)  # frames from row to the end
-    result = np.empty((len(SHAPES), rows))
+    result, size = np.empty((len(SHAPES), rows)), np.empty((len(SHAPES), rows))
     for index, (power, _) in enumerate(SHAPES):
         grown = (np.arange(1, rows + 1) / rows) ** power
         q, s = np.empty_like(x), np.empty_like(x)
@@ -139,8 +189,8 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> Floats:
             lean = gain[columns] * first / precision[columns]
             q[:, columns] = matched - lean * offset[columns]
             s[:, columns] = np.maximum(second - lean * gain[columns] * first, 0)
-        result[index] = _mix_sizes(q, s, SIZES**2 / dims, 1 / grown[after - 1] ** 2)
-    return result
+        result[index], size[index] = mix_sizes(q, s, SIZES, 1 / grown[after - 1] ** 2)
+    return result, size
 
 
 def _lot_sums(shape: Floats, lots: NDArray[np.int64]) -> Floats:
@@ -149,25 +199,3 @@ def _lot_sums(shape: Floats, lots: NDArray[np.int64]) -> Floats:
     grown = np.concatenate([[0.0], np.cumsum(shape)])
     start = np.arange(rows)[:, None]
     return np.asarray(grown[np.maximum(lots[:, 1] - start, 0)] - grown[np.maximum(lots[:, 0] - start, 0)])
-
-
-@njit(cache=True)
-def _mix_sizes(q, s, sizes2, growth):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    rows, dims = q.shape
-    out = np.empty(rows)
-    parts = np.empty(len(sizes2))
-    for row in range(rows):
-        for j in range(len(sizes2)):
-            variance = sizes2[j] * growth[row]
-            gained, product, logs = 0.0, 1.0, 0.0
-            for i in range(dims):
-                spread = 1.0 + variance * s[row, i]
-                gained += variance * q[row, i] * q[row, i] / spread
-                product *= spread
-                if product > _PRODUCT_MAX:
-                    logs += math.log(product)
-                    product = 1.0
-            parts[j] = 0.5 * (gained - logs - math.log(product))
-        top = parts.max()
-        out[row] = top + math.log(np.exp(parts - top).mean())
-    return out

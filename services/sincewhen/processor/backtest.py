@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sincewhen.incidents.correlate import correlate
 from sincewhen.processor.detections import Source, detection
+from sincewhen.processor.event import Rows
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.golden import Golden
@@ -88,7 +89,7 @@ def _detections(recording: Recording, golden: int, arl0: float, profile: Profile
         keep = scores.valid[stream]
         run_length = arl0 * len(scores.positions)
         monitor = StreamMonitor(profile.null(stream), run_length)
-        events, _ = monitor.update(positions[keep], rows[keep], begins[keep], begins[keep])
+        events, _ = monitor.update(Rows(positions[keep], rows[keep], begins[keep], begins[keep]))
         source = Source("", "", stream, "", "", run_length)
         found.extend(detection(source, event) for event in events)
     return found

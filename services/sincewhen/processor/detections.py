@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from sincewhen.processor.monitor import Event
+from sincewhen.processor.event import Event
 from sincewhen_schemas.messages import Detection
 
 

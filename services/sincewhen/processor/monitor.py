@@ -1,8 +1,9 @@
 """One stream from positions to dated events: detector, onset, recovery. The answer does not depend on batch borders.
 
 Watching: the e-SR runs. Its alarm opens an event, dated at once (provisional), 50 frames later (confirmed) and at
-+200 (refined, then frozen). While open, the recovery looks for the end; then the detector starts anew. An alarm
-within 64 frames of an end reopens the event.
++200 (refined, then frozen). While open, the recovery looks for the end, and once the newest event is refined the next
+change is looked for across its direction. At the end all open events end and the detector starts anew; an alarm within
+64 frames of it reopens the last one. A direction that people called "not drift" is taken out of every frame.
 """
 
 import math
@@ -15,79 +16,46 @@ from numpy.typing import NDArray
 
 from sincewhen.detect.esr import Esr, EsrState
 from sincewhen.detect.gate import verdict
-from sincewhen.onset.date import date_onset
+from sincewhen.detect.next_change import DIMS_MIN, RENEWED_EVERY, STABLE_LOOKS, NextChange, NextState
+from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
+from sincewhen.processor.dating import Subject, date_event
+from sincewhen.processor.event import Event, Rows
 from sincewhen.profiles.null import StreamNull
-from sincewhen_schemas.messages import DatingStatus, Shape
 
-WINDOW_FRAMES = 2048
 CONFIRMED_AFTER = 50
 REFINED_AFTER = 200
 REOPEN_WITHIN = 64
-_TRIM_SLACK = 512
+OPEN_MAX = 8
+MUTED_MAX = 8
+PAST_MAX = 8
+ALIKE_COSINE = 0.8
 _LOOK_EVERY = 64
+_RECURRING_MIN = 2
 
 
-@dataclass(frozen=True, slots=True)
-class Event:
-    """What is known of one change in one stream. Rows count the stream's valid frames from 0; `at` the newest one."""
+class Muted(msgspec.Struct, frozen=True):
+    """A direction that people called "not drift", until a time."""
 
-    ordinal: int
-    version: int  # 1 at the alarm, one more with each event of the same ordinal
-    status: Literal["provisional", "confirmed", "refined", "ended"]
-    dating: DatingStatus
-    at: int
-    at_ns: int
-    alarm: int
-    alarm_at_ns: int
-    since: int
-    since_low: int
-    since_high: int
-    since_ns: int
-    since_low_ns: int
-    since_high_ns: int
-    shape: Shape
-    p_ramp: float
-    evidence: float
-    displacement: float
-    verdict: Literal["paging", "recorded"]
-    paged_at_ns: int | None  # the frame at which it first was worth a page
-    ln_z: float
-    until: int | None = None  # last row out of control
-    until_ns: int | None = None
-    until_low_ns: int | None = None
-    until_high_ns: int | None = None
+    direction: tuple[float, ...]
+    until_ns: int
 
 
-@dataclass(slots=True)
-class _Window:
-    """The newest rows of the stream, oldest first."""
+class Open(msgspec.Struct):
+    """An open event, the frames since its alarm, and the mean of what was open before it (empty: nothing was)."""
 
-    x: NDArray[np.float32]  # (w, d)
-    at_ns: NDArray[np.int64]  # (w,)
-    lot: NDArray[np.bool_]  # (w,) a lot begins here
-    step: NDArray[np.bool_]  # (w,) a lot, supplier lot or recipe begins here
-    first: int  # row number of the oldest
+    event: Event
+    age: int
+    before: tuple[float, ...] = ()
 
-    def push(
-        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
-    ) -> None:
-        self.x = np.concatenate([self.x, x])
-        self.at_ns = np.concatenate([self.at_ns, at_ns])
-        self.lot = np.concatenate([self.lot, lot])
-        self.step = np.concatenate([self.step, step])
-        if len(self.x) > WINDOW_FRAMES + _TRIM_SLACK:
-            self.keep(WINDOW_FRAMES)
 
-    def keep(self, newest: int) -> None:
-        drop = max(0, len(self.x) - newest)
-        self.x, self.at_ns = self.x[drop:], self.at_ns[drop:]
-        self.lot, self.step = self.lot[drop:], self.step[drop:]
-        self.first += drop
-
-    def newest(self, count: int) -> "_Window":
-        drop = max(0, len(self.x) - count)
-        return _Window(self.x[drop:], self.at_ns[drop:], self.lot[drop:], self.step[drop:], self.first + drop)
+class _Head(msgspec.Struct):
+    rows: int = 0
+    next_ordinal: int = 0
+    open: list[Open] = msgspec.field(default_factory=list)  # oldest first
+    ended: Event | None = None  # less than REOPEN_WITHIN rows ago
+    muted: list[Muted] = msgspec.field(default_factory=list)
+    past: list[tuple[float, ...]] = msgspec.field(default_factory=list)  # directions of changes that ended
 
 
 @dataclass(slots=True)
@@ -95,49 +63,43 @@ class MonitorState:
     """Everything the monitor remembers."""
 
     esr: EsrState
-    window: _Window
-    rows: int = 0
-    next_ordinal: int = 0
-    event: Event | None = None  # open, or ended less than REOPEN_WITHIN rows ago
-    since_alarm: int = 0
+    history: History
+    head: _Head = field(default_factory=_Head)
     recovery: RecoveryState | None = None  # while open
+    next: NextState | None = None  # while open, once the newest event is refined
 
 
 @dataclass(slots=True)
 class StreamMonitor:
-    """One stream of one profile at one run length. Feed only valid rows, in order."""
+    """One stream of one profile at one run length. Feed only valid rows, in order. fingerprints (F, d)."""
 
     null: StreamNull
     arl0: float
     state: MonitorState | None = None
+    fingerprints: NDArray[np.float32] | None = None
     _esr: Esr = field(init=False)
 
     def __post_init__(self) -> None:
-        self._esr = Esr(self.null, self.state.esr if self.state else None)
+        self._esr = Esr(self.null, self.state.esr if self.state else None, self.fingerprints)
         if self.state is None:
-            empty = np.zeros((0, self.null.dims), np.float32)
-            window = _Window(empty, np.zeros(0, np.int64), np.zeros(0, bool), np.zeros(0, bool), 0)
-            self.state = MonitorState(self._esr.state, window)
+            self.state = MonitorState(self._esr.state, History.empty(self.null.dims))
 
-    def update(
-        self,
-        x: NDArray[np.float32],
-        at_ns: NDArray[np.int64],
-        lot_change: NDArray[np.bool_],
-        step: NDArray[np.bool_],
-    ) -> tuple[list[Event], NDArray[np.float32]]:
-        """Take n rows: residuals (n, d), capture times, where a lot and where any dated context begins.
-
-        Returns the events in order, and ln Z after each row (NaN while an event is open).
-        """
+    def update(self, rows: Rows) -> tuple[list[Event], NDArray[np.float32]]:
+        """Take rows; the events in order, and ln Z after each row (NaN while an event is open)."""
         events: list[Event] = []
-        ln_z = np.full(len(x), np.nan, np.float32)
-        row = 0
-        while row < len(x):
-            if self._state.recovery is None:
-                row = self._watch(x, at_ns, lot_change, step, row, events, ln_z)
-            else:
-                row = self._follow(x, at_ns, lot_change, step, row, events)
+        ln_z = np.full(len(rows), np.nan, np.float32)
+        start = 0
+        for stop in [*self._expiries(rows), len(rows)]:
+            head = self._head
+            head.muted = [muted for muted in head.muted if start < len(rows) and muted.until_ns > rows.at_ns[start]]
+            seen = rows.cut(start, stop)
+            if head.muted:
+                seen = replace(seen, x=_without(seen.x, head.muted))
+            at = 0
+            while at < len(seen):
+                take = self._watch if not head.open else self._follow
+                at = take(seen, at, events, ln_z[start:stop])
+            start = stop
         return events, ln_z
 
     def restart(self) -> None:
@@ -145,242 +107,245 @@ class StreamMonitor:
         self._esr.restart()
         self._state.esr = self._esr.state
 
-    def close(self) -> Event | None:
-        """End an open event now, as when its profile is replaced: the last row seen is its end."""
-        state = self._state
-        if state.event is None or state.recovery is None:
-            return None
-        at_ns = int(state.window.at_ns[-1])
-        state.recovery = None
-        state.event = replace(
-            state.event,
-            version=state.event.version + 1,
-            status="ended",
-            at=state.rows - 1,
-            at_ns=at_ns,
-            until=state.rows - 1,
-            until_ns=at_ns,
-            until_low_ns=at_ns,
-            until_high_ns=at_ns,
-        )
-        return state.event
+    def close(self) -> list[Event]:
+        """End what is open now, as when its profile is replaced: the last row seen is its end."""
+        head = self._head
+        if not head.open:
+            return []
+        last, at_ns = head.rows - 1, int(self._state.history.at_ns[-1])
+        ended = [item.event.ended(last, at_ns, (last, at_ns, at_ns, at_ns)) for item in head.open]
+        self._calm()
+        return ended
+
+    def mute(self, ordinal: int, until_ns: int) -> list[Event]:
+        """What people called "not drift": its direction is not looked at until then. Ends what is open by it."""
+        head = self._head
+        found = [item.event for item in head.open if item.event.ordinal == ordinal]
+        if not found:
+            return []
+        head.muted = [*head.muted, Muted(found[0].direction, until_ns)][-MUTED_MAX:]
+        ended = self.close()
+        self._state.history.forget(0)
+        self.restart()
+        return ended
 
     @property
     def is_paging(self) -> bool:
         """Out of control by more than lots differ by nature."""
-        state = self._state
-        return state.recovery is not None and state.event is not None and state.event.verdict == "paging"
+        return any(item.event.verdict == "paging" for item in self._head.open)
 
     @property
     def _state(self) -> MonitorState:
         assert self.state is not None
         return self.state
 
-    def _watch(
-        self,
-        x: NDArray[np.float32],
-        at_ns: NDArray[np.int64],
-        lot_change: NDArray[np.bool_],
-        step: NDArray[np.bool_],
-        row: int,
-        events: list[Event],
-        ln_z: NDArray[np.float32],
-    ) -> int:
-        state = self._state
+    @property
+    def _head(self) -> _Head:
+        return self._state.head
+
+    def _expiries(self, rows: Rows) -> list[int]:
+        found = {int(np.searchsorted(rows.at_ns, muted.until_ns)) for muted in self._head.muted}
+        return sorted(row for row in found if 0 < row < len(rows))
+
+    def _watch(self, rows: Rows, at: int, events: list[Event], ln_z: NDArray[np.float32]) -> int:
+        head = self._head
         limit = math.log(self.arl0)
-        found = self._esr.update(x[row:], lot_change[row:], limit)
-        stop = row + len(found)
-        ln_z[row:stop] = found
-        self._take(x, at_ns, lot_change, step, row, stop)
+        found = self._esr.update(rows.x[at:], rows.lot[at:], limit)
+        stop = at + len(found)
+        ln_z[at:stop] = found
+        self._take(rows.cut(at, stop))
         if len(found) and found[-1] >= limit:
-            events.append(self._open(float(found[-1])))
+            events.append(self._open(float(found[-1]), rows))
             self.restart()
-        elif state.event and state.rows - 1 - _ended_at(state.event) > REOPEN_WITHIN:
-            state.event = None
+        elif head.ended and head.rows - 1 - head.ended.at > REOPEN_WITHIN:
+            head.ended = None
         return stop
 
-    def _follow(
-        self,
-        x: NDArray[np.float32],
-        at_ns: NDArray[np.int64],
-        lot_change: NDArray[np.bool_],
-        step: NDArray[np.bool_],
-        row: int,
-        events: list[Event],
-    ) -> int:
-        state = self._state
+    def _follow(self, rows: Rows, at: int, events: list[Event], _ln_z: NDArray[np.float32]) -> int:
+        state, newest = self._state, self._head.open[-1]
         assert state.recovery is not None
-        marks = [mark - state.since_alarm for mark in (CONFIRMED_AFTER, REFINED_AFTER) if mark > state.since_alarm]
-        if not self.is_paging:
-            marks.append(_LOOK_EVERY - state.since_alarm % _LOOK_EVERY)
-        stop = min(len(x), row + min(marks)) if marks else len(x)
+        stop = min(len(rows), at + self._until_look(newest))
+        found = self._look_across(rows, at, stop)
+        stop = at + len(found) if found is not None else stop
         recovery = Recovery(self.null, state.recovery)
-        end = recovery.update(x[row:stop])
-        stop = stop if end is None else row + end + 1
-        self._take(x, at_ns, lot_change, step, row, stop)
-        state.since_alarm += stop - row
-        if state.since_alarm == CONFIRMED_AFTER:
-            events.append(self._date("confirmed"))
-        elif state.since_alarm == REFINED_AFTER:
-            events.append(self._date("refined"))
+        end = recovery.update(rows.x[at:stop])
         if end is not None:
-            events.append(self._end(recovery))
-        elif self._has_grown():
-            events.extend(self._begin_anew())
+            stop = at + end + 1
+        self._take(rows.cut(at, stop))
+        for item in self._head.open:
+            item.age += stop - at
+        events.extend(self._dated_by_age(newest, rows))
+        if end is not None:
+            events.extend(self._end(recovery))
+        elif found is not None and len(found) and found[-1] >= math.log(self.arl0):
+            events.append(self._open_next(float(found[-1]), rows))
+        elif self._has_grown(newest):
+            events.extend(self._begin_anew(rows))
+        elif newest.age >= REFINED_AFTER and (newest.age - REFINED_AFTER) % RENEWED_EVERY == 0:
+            events.extend(self._renew(newest))
         return stop
 
-    def _has_grown(self) -> bool:
-        """Whether a change that was only recorded is now worth a page; looked at every so often, once it is refined."""
-        state = self._state
-        if self.is_paging or state.since_alarm < REFINED_AFTER or state.since_alarm % _LOOK_EVERY:
-            return False
-        newest = state.window.newest(self.null.n_max).x
-        return verdict(newest.mean(axis=0), len(newest), self.null) == "paging"
+    def _until_look(self, newest: Open) -> int:
+        """Frames until something is due."""
+        due = [mark - newest.age for mark in (CONFIRMED_AFTER, REFINED_AFTER) if mark > newest.age]
+        if newest.age >= REFINED_AFTER:
+            due.append(RENEWED_EVERY - (newest.age - REFINED_AFTER) % RENEWED_EVERY)
+        if not self.is_paging:
+            due.append(_LOOK_EVERY - newest.age % _LOOK_EVERY)
+        return min(due)
 
-    def _begin_anew(self) -> list[Event]:
-        """The recorded change ends here and the one that is worth a page begins."""
-        recorded = self.close()
-        assert recorded is not None
-        self._state.event = None
-        return [recorded, self._open(recorded.ln_z)]
+    def _look_across(self, rows: Rows, at: int, stop: int) -> NDArray[np.float64] | None:
+        if self._state.next is None:
+            return None
+        return NextChange(self.null, self.fingerprints, self._state.next).update(
+            rows.x[at:stop], rows.lot[at:stop], math.log(self.arl0)
+        )
 
-    def _take(
-        self,
-        x: NDArray[np.float32],
-        at_ns: NDArray[np.int64],
-        lot_change: NDArray[np.bool_],
-        step: NDArray[np.bool_],
-        row: int,
-        stop: int,
-    ) -> None:
-        self._state.window.push(x[row:stop], at_ns[row:stop], lot_change[row:stop], step[row:stop])
-        self._state.rows += stop - row
-
-    def _open(self, ln_z: float) -> Event:
-        state = self._state
-        at_ns = int(state.window.at_ns[-1])
-        state.since_alarm = 0
-        reopened = state.event
-        if reopened is not None and state.rows - 1 - _ended_at(reopened) <= REOPEN_WITHIN:
-            drifted = state.window.newest(min(len(state.window.x), state.rows - _ended_at(reopened))).x
-            state.recovery = Recovery.begin(drifted)
-            state.since_alarm = REFINED_AFTER
-            event = replace(
-                reopened,
-                version=reopened.version + 1,
-                status=reopened.dating,
-                at=state.rows - 1,
-                at_ns=at_ns,
-                until=None,
-                until_ns=None,
-                until_low_ns=None,
-                until_high_ns=None,
-            )
-        else:
-            event = self._dated("provisional", 1, state.next_ordinal, state.rows - 1, at_ns, ln_z)
-            state.next_ordinal += 1
-            kept = state.window.newest(WINDOW_FRAMES)
-            state.recovery = Recovery.begin(kept.x[max(0, event.since - kept.first) :])
-        state.event = event
-        return event
-
-    def _date(self, dating: Literal["confirmed", "refined"]) -> Event:
-        known = self._state.event
-        assert known is not None
-        event = self._dated(dating, known.version + 1, known.ordinal, known.alarm, known.alarm_at_ns, known.ln_z)
+    def _dated_by_age(self, newest: Open, rows: Rows) -> list[Event]:
+        if newest.age not in {CONFIRMED_AFTER, REFINED_AFTER}:
+            return []
+        dating: Literal["confirmed", "refined"] = "confirmed" if newest.age == CONFIRMED_AFTER else "refined"
+        known = newest.event
+        alarm = (known.alarm, known.alarm_at_ns, known.ln_z)
+        subject = Subject(known.ordinal, known.version + 1, *alarm, newest.before)
+        event = date_event(self._state.history, self.null, subject, dating, rows.marks)
+        event = replace(event, seen_before=self._alike(event))
         if known.paged_at_ns is not None:  # who was paged is not unpaged
             event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
-        self._state.event = event
-        return event
+        newest.event = event
+        return [event]
 
-    def _dated(
-        self, dating: DatingStatus, version: int, ordinal: int, alarm: int, alarm_at_ns: int, ln_z: float
-    ) -> Event:
-        window = self._state.window.newest(WINDOW_FRAMES)
-        onset = date_onset(
-            window.x,
-            self.null,
-            step_rows=np.flatnonzero(window.step).tolist(),
-            lot_rows=np.flatnonzero(window.lot).tolist(),
-        )
-        drifted = window.x[onset.since :][-self.null.n_max :]
-        judged = verdict(drifted.mean(axis=0), len(drifted), self.null)
-        return Event(
-            ordinal=ordinal,
-            version=version,
-            status=dating,
-            dating=dating,
-            at=self._state.rows - 1,
-            at_ns=int(window.at_ns[-1]),
-            alarm=alarm,
-            alarm_at_ns=alarm_at_ns,
-            since=window.first + onset.since,
-            since_low=window.first + onset.low,
-            since_high=window.first + onset.high,
-            since_ns=int(window.at_ns[onset.since]),
-            since_low_ns=int(window.at_ns[onset.low]),
-            since_high_ns=int(window.at_ns[onset.high]),
-            shape=onset.shape,
-            p_ramp=onset.p_ramp,
-            evidence=onset.evidence,
-            displacement=float(np.linalg.norm(onset.displacement)),
-            verdict=judged,
-            paged_at_ns=int(window.at_ns[-1]) if judged == "paging" else None,
-            ln_z=ln_z,
-        )
-
-    def _end(self, recovery: Recovery) -> Event:
+    def _renew(self, newest: Open) -> list[Event]:
+        """Measure the open change anew; one that stays where a recorded change put it is a new level."""
         state = self._state
-        known = state.event
-        assert known is not None
-        window = state.window
-        ages = len(window.x) - 1 - np.flatnonzero(window.step)
-        newest, middle, oldest = recovery.ended(tuple(ages.tolist()))
-        last = len(window.x) - 1
-        rows = [max(0, last - age - 1) for age in (newest, middle, oldest)]  # the last row out of control
-        high, until, low = rows
-        event = replace(
-            known,
-            version=known.version + 1,
-            status="ended",
-            at=state.rows - 1,
-            at_ns=int(window.at_ns[-1]),
-            until=window.first + until,
-            until_ns=int(window.at_ns[until]),
-            until_low_ns=int(window.at_ns[low]),
-            until_high_ns=int(window.at_ns[high]),
-        )
-        state.window.keep(last - until)
-        state.event, state.recovery = event, None
-        self.restart()
+        frames = min(newest.age, RENEWED_EVERY, len(state.history.x))
+        rows = state.history.x[-frames:].astype(np.float32)
+        if state.next is None:
+            state.next = NextChange.begin(self.null, rows) if self.null.dims >= DIMS_MIN else None
+            return []
+        watch = NextChange(self.null, self.fingerprints, state.next)
+        watch.renew(self.null, rows)
+        state.next = watch.state
+        if newest.event.new_level or not newest.event.follows_change or state.next.stable < STABLE_LOOKS:
+            return []
+        at_ns = int(state.history.at_ns[-1])
+        known = newest.event
+        newest.event = replace(known, version=known.version + 1, new_level=True, at=state.head.rows - 1, at_ns=at_ns)
+        return [newest.event]
+
+    def _has_grown(self, newest: Open) -> bool:
+        """Whether a change that was only recorded is now worth a page; looked at every so often, once it is refined."""
+        if self.is_paging or newest.age < REFINED_AFTER or newest.age % _LOOK_EVERY:
+            return False
+        rows = self._state.history.x[-self.null.n_max :].astype(np.float32)
+        return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
+
+    def _begin_anew(self, rows: Rows) -> list[Event]:
+        """The recorded change ends here and the one that is worth a page begins."""
+        recorded = self.close()
+        return [*recorded, self._open(recorded[-1].ln_z, rows)]
+
+    def _take(self, rows: Rows) -> None:
+        state = self._state
+        state.history.push(rows.x, rows.at_ns, rows.lot, rows.step)
+        state.head.rows += len(rows)
+        dating = state.head.open and state.head.open[-1].age < REFINED_AFTER
+        state.history.trim(ROWS_OPEN if dating else max(ROWS_CALM, min(ROWS_OPEN, 2 * self.null.n_max)))
+
+    def _open(self, ln_z: float, rows: Rows) -> Event:
+        state, head = self._state, self._head
+        history, ended = state.history, head.ended
+        last, at_ns = head.rows - 1, int(history.at_ns[-1])
+        head.ended = None
+        if ended is not None and last - ended.at <= REOPEN_WITHIN:
+            drifted = history.x[-min(len(history.x), head.rows - ended.at) :].astype(np.float32)
+            state.recovery = Recovery.begin(drifted)
+            event = ended.goes_on(last, at_ns)
+            head.open.append(Open(event, REFINED_AFTER))
+            return event
+        subject = Subject(head.next_ordinal, 1, last, at_ns, ln_z)
+        event = date_event(history, self.null, subject, "provisional", rows.marks)
+        event = replace(event, seen_before=self._alike(event))
+        state.recovery = Recovery.begin(history.x[max(0, event.since - history.first) :].astype(np.float32))
+        head.next_ordinal += 1
+        head.open.append(Open(event, 0))
         return event
+
+    def _open_next(self, ln_z: float, rows: Rows) -> Event:
+        """A second change while one is open."""
+        state, head = self._state, self._head
+        assert state.next is not None
+        before = tuple(state.next.mean.tolist())
+        subject = Subject(head.next_ordinal, 1, head.rows - 1, int(state.history.at_ns[-1]), ln_z, before)
+        event = date_event(state.history, self.null, subject, "provisional", rows.marks)
+        head.next_ordinal += 1
+        head.open = [*head.open, Open(event, 0, before)][-OPEN_MAX:]
+        state.next = None
+        return event
+
+    def _alike(self, event: Event) -> int:
+        """How many changes that ended moved the stream in the same direction."""
+        size = float(np.linalg.norm(event.direction))
+        return sum(
+            float(np.dot(past, event.direction)) > ALIKE_COSINE * size * float(np.linalg.norm(past))
+            for past in self._head.past
+        )
+
+    def _end(self, recovery: Recovery) -> list[Event]:
+        """The stream is back in control: all that is open ends."""
+        state, head = self._state, self._head
+        history = state.history
+        last = len(history.x) - 1
+        ages = last - np.flatnonzero(history.step)
+        found = recovery.ended(tuple(ages.tolist()))  # newest, middle, oldest: of the first row in control
+        high, until, low = (max(0, last - age - 1) for age in found)
+        times = (int(history.at_ns[until]), int(history.at_ns[low]), int(history.at_ns[high]))
+        ended: list[Event] = []
+        for item in head.open:
+            event = item.event.ended(head.rows - 1, int(history.at_ns[-1]), (history.first + until, *times))
+            if event.seen_before >= _RECURRING_MIN:
+                event = replace(event, shape="recurring")
+            elif item.age < REFINED_AFTER:
+                event = replace(event, shape="transient")
+            ended.append(event)
+        head.past = [*head.past, *(event.direction for event in ended)][-PAST_MAX:]
+        history.forget(last - until)
+        self._calm()
+        head.ended = ended[-1] if len(ended) == 1 else None
+        self.restart()
+        return ended
+
+    def _calm(self) -> None:
+        """Nothing is open."""
+        self._state.recovery = self._state.next = None
+        self._head.open, self._head.ended = [], None
 
     def to_bytes(self) -> bytes:
         """The whole state; `from_bytes` goes on as if nothing happened."""
         state = self._state
-        state.window.keep(WINDOW_FRAMES)
-        window = state.window
-        arrays = (window.x.tobytes(), window.at_ns.tobytes(), window.lot.tobytes(), window.step.tobytes())
         recovery = state.recovery.to_bytes() if state.recovery else None
-        head = (window.first, state.rows, state.next_ordinal, state.since_alarm)
-        return msgspec.msgpack.encode((state.esr.to_bytes(), arrays, head, state.event, recovery))
+        following = state.next.to_bytes() if state.next else None
+        return msgspec.msgpack.encode((state.esr.to_bytes(), state.history.to_bytes(), state.head, recovery, following))
 
     @staticmethod
-    def from_bytes(data: bytes, null: StreamNull, arl0: float) -> "StreamMonitor":
-        kind = tuple[bytes, tuple[bytes, bytes, bytes, bytes], tuple[int, int, int, int], Event | None, bytes | None]
-        esr, (x, at_ns, lot, step), head, event, recovery = msgspec.msgpack.decode(data, type=kind)
-        first, rows, next_ordinal, since_alarm = head
-        window = _Window(
-            np.frombuffer(x, np.float32).reshape(-1, null.dims),
-            np.frombuffer(at_ns, np.int64),
-            np.frombuffer(lot, bool),
-            np.frombuffer(step, bool),
-            first,
+    def from_bytes(
+        data: bytes, null: StreamNull, arl0: float, fingerprints: NDArray[np.float32] | None = None
+    ) -> "StreamMonitor":
+        kind = tuple[bytes, bytes, _Head, bytes | None, bytes | None]
+        esr, history, head, recovery, following = msgspec.msgpack.decode(data, type=kind)
+        state = MonitorState(
+            EsrState.from_bytes(esr),
+            History.from_bytes(history),
+            head,
+            RecoveryState.from_bytes(recovery) if recovery is not None else None,
+            NextState.from_bytes(following) if following is not None else None,
         )
-        restored = RecoveryState.from_bytes(recovery) if recovery is not None else None
-        state = MonitorState(EsrState.from_bytes(esr), window, rows, next_ordinal, event, since_alarm, restored)
-        return StreamMonitor(null, arl0, state)
+        return StreamMonitor(null, arl0, state, fingerprints)
 
 
-def _ended_at(event: Event) -> int:
-    return event.at if event.until is not None else -REOPEN_WITHIN - 1
+def _without(x: NDArray[np.float32], muted: list[Muted]) -> NDArray[np.float32]:
+    """X (n, d) less the muted directions; a single coordinate less the muted displacement itself."""
+    if x.shape[1] < DIMS_MIN:
+        return np.asarray(x - np.sum([item.direction for item in muted], axis=0), np.float32)
+    basis, _ = np.linalg.qr(np.array([item.direction for item in muted], np.float64).T)
+    return np.asarray(x - (x @ basis) @ basis.T, np.float32)

@@ -13,6 +13,7 @@ from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat
 from sincewhen.processor.detections import Source, detection
+from sincewhen.processor.event import Rows
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.outputs import Outputs, ScoredBatch
@@ -86,8 +87,7 @@ class Pipeline:
         profile = self.profile_of(event.profile_sha)
         view = state.views.setdefault(event.view, ViewState())
         for stream, monitor in view.monitors.items():
-            closed = monitor.close()
-            if closed is not None:
+            for closed in monitor.close():
                 source = self._source(record.station_id, event.view, stream, view)
                 outputs.detections.append(detection(source, closed))
         weight = 1 / (self.plant.budget_stations * len(profile.streams))
@@ -164,9 +164,8 @@ class Pipeline:
                 if start in breaks:
                     monitor.restart()
                 rows = np.flatnonzero(keep[start:stop]) + start
-                events, ln_z[stream][rows] = monitor.update(
-                    scores.positions[stream][rows], at_ns[rows], lot_change[rows], step[rows]
-                )
+                seen = Rows(scores.positions[stream][rows], at_ns[rows], lot_change[rows], step[rows])
+                events, ln_z[stream][rows] = monitor.update(seen)
                 outputs.detections.extend(detection(source, event) for event in events)
         _settle(view, scores, int(at_ns[-1]))
         return ln_z

@@ -1,0 +1,164 @@
+"""What a stream remembers of its past: the newest rows one by one, older ones as block means that grow with age.
+
+Rows leave in blocks of BLOCK frames; BLOCKS_MAX blocks a level, then the MERGED oldest become one block of the next
+level: a block is never much longer than a thirtieth of its age, and LEVELS levels reach back 30 million frames in
+bounded memory. So a drift over weeks is dated from the same history as a step, at a resolution that fits its age.
+"""
+
+from dataclasses import dataclass
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+BLOCK = 32
+MERGED = 8
+BLOCKS_MAX = 32
+LEVELS = 6
+ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
+ROWS_OPEN = 1024  # while a change is being dated
+
+
+@dataclass(slots=True)
+class Blocks:
+    """M blocks of the past, oldest first."""
+
+    level: NDArray[np.int8]  # (M,)
+    frames: NDArray[np.int64]  # (M,)
+    mean: NDArray[np.float16]  # (M, d)
+    first_at_ns: NDArray[np.int64]  # (M,)
+    last_at_ns: NDArray[np.int64]  # (M,)
+    lots: NDArray[np.int64]  # (M,) lots that begin in it
+
+    @staticmethod
+    def none(dims: int) -> "Blocks":
+        zero = np.zeros(0, np.int64)
+        return Blocks(np.zeros(0, np.int8), zero, np.zeros((0, dims), np.float16), zero, zero, zero)
+
+    @property
+    def columns(self) -> tuple[NDArray[np.generic], ...]:
+        return (self.level, self.frames, self.mean, self.first_at_ns, self.last_at_ns, self.lots)
+
+    def cut(self, start: int) -> "Blocks":
+        """Without the `start` oldest."""
+        return Blocks(*(column[start:] for column in self.columns))  # type: ignore[arg-type]  # columns, in order
+
+
+@dataclass(slots=True)
+class History:
+    """`first` is the number of the oldest row that is kept one by one; blocks end right before it."""
+
+    x: NDArray[np.float16]  # (w, d)
+    at_ns: NDArray[np.int64]  # (w,)
+    lot: NDArray[np.bool_]  # (w,) a lot begins here
+    step: NDArray[np.bool_]  # (w,) a lot, supplier lot or recipe begins here
+    first: int
+    blocks: Blocks
+
+    @staticmethod
+    def empty(dims: int) -> "History":
+        no = np.zeros(0, bool)
+        return History(np.zeros((0, dims), np.float16), np.zeros(0, np.int64), no, no, 0, Blocks.none(dims))
+
+    def push(
+        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
+    ) -> None:
+        self.x = np.concatenate([self.x, x.astype(np.float16)])
+        self.at_ns = np.concatenate([self.at_ns, at_ns])
+        self.lot = np.concatenate([self.lot, lot])
+        self.step = np.concatenate([self.step, step])
+
+    def trim(self, rows_max: int) -> None:
+        """Move whole blocks of the oldest rows to the ledger, so that at most rows_max + BLOCK - 1 rows stay."""
+        count = (len(self.x) - rows_max) // BLOCK
+        for number in range(max(0, count)):
+            self._settle(number * BLOCK)
+        if count > 0:
+            self._drop(count * BLOCK)
+
+    def forget(self, keep: int) -> None:
+        """Keep only the `keep` newest rows: what was before belongs to another state of the station."""
+        self._drop(max(0, len(self.x) - keep))
+        self.blocks = Blocks.none(self.x.shape[1])
+
+    def time_of(self, position: float) -> int:
+        """Capture time (ns) of a position relative to `first`; negative ones lie in the blocks."""
+        if position >= 0 or not len(self.blocks.frames):
+            return int(self.at_ns[min(max(0, int(position)), len(self.at_ns) - 1)])
+        ends = -np.concatenate([np.cumsum(self.blocks.frames[::-1])[::-1], [0]])  # where each begins, then 0
+        block = int(np.clip(np.searchsorted(ends, position, side="right") - 1, 0, len(self.blocks.frames) - 1))
+        share = (position - ends[block]) / self.blocks.frames[block]
+        begin, end = int(self.blocks.first_at_ns[block]), int(self.blocks.last_at_ns[block])
+        return begin + int(min(max(share, 0.0), 1.0) * (end - begin))
+
+    def position_of(self, at_ns: int) -> int:
+        """The first position captured at or after a time; that of a block is its begin."""
+        if (len(self.at_ns) and at_ns > self.at_ns[0]) or not len(self.blocks.frames):
+            return int(np.searchsorted(self.at_ns, at_ns))
+        block = int(np.searchsorted(self.blocks.last_at_ns, at_ns))
+        return -int(self.blocks.frames[block:].sum())
+
+    def _settle(self, start: int) -> None:
+        stop = start + BLOCK
+        old = self.blocks
+        added = Blocks(
+            np.zeros(1, np.int8),
+            np.array([BLOCK]),
+            self.x[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
+            self.at_ns[start : start + 1],
+            self.at_ns[stop - 1 : stop],
+            np.array([int(self.lot[start:stop].sum())]),
+        )
+        merged = Blocks(*(np.concatenate(pair) for pair in zip(old.columns, added.columns, strict=True)))
+        self.blocks = _merged(merged)
+
+    def _drop(self, oldest: int) -> None:
+        self.x, self.at_ns = self.x[oldest:], self.at_ns[oldest:]
+        self.lot, self.step = self.lot[oldest:], self.step[oldest:]
+        self.first += oldest
+
+    def to_bytes(self) -> bytes:
+        rows = (self.x.tobytes(), self.at_ns.tobytes(), self.lot.tobytes(), self.step.tobytes())
+        blocks = tuple(np.ascontiguousarray(column).tobytes() for column in self.blocks.columns)
+        return msgspec.msgpack.encode((self.x.shape[1], self.first, rows, blocks))
+
+    @staticmethod
+    def from_bytes(data: bytes) -> "History":
+        kind = tuple[int, int, tuple[bytes, bytes, bytes, bytes], tuple[bytes, bytes, bytes, bytes, bytes, bytes]]
+        dims, first, (x, at_ns, lot, step), blocks = msgspec.msgpack.decode(data, type=kind)
+        types = (np.int8, np.int64, np.float16, np.int64, np.int64, np.int64)
+        columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
+        columns[2] = columns[2].reshape(-1, dims)
+        return History(
+            np.frombuffer(x, np.float16).reshape(-1, dims),
+            np.frombuffer(at_ns, np.int64),
+            np.frombuffer(lot, bool),
+            np.frombuffer(step, bool),
+            first,
+            Blocks(*columns),
+        )
+
+
+def _merged(blocks: Blocks) -> Blocks:
+    """Levels that are full hand their oldest blocks on as one; what the last level can't hold is forgotten."""
+    for level in range(LEVELS):
+        at = np.flatnonzero(blocks.level == level)
+        if len(at) < BLOCKS_MAX + MERGED:
+            continue
+        start, stop = int(at[0]), int(at[0]) + MERGED
+        if level == LEVELS - 1:
+            blocks = blocks.cut(stop)
+            continue
+        frames = blocks.frames[start:stop]
+        mean = (frames[:, None] * blocks.mean[start:stop].astype(np.float64)).sum(axis=0) / frames.sum()
+        one = Blocks(
+            np.array([level + 1], np.int8),
+            np.array([frames.sum()]),
+            mean[None].astype(np.float16),
+            blocks.first_at_ns[start : start + 1],
+            blocks.last_at_ns[stop - 1 : stop],
+            np.array([blocks.lots[start:stop].sum()]),
+        )
+        parts = zip(blocks.columns, one.columns, strict=True)
+        blocks = Blocks(*(np.concatenate([old[:start], new, old[stop:]]) for old, new in parts))
+    return blocks

@@ -1,0 +1,72 @@
+"""A change that is known to be there gets its date, size and verdict from the stream's history."""
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from sincewhen.detect.gate import verdict
+from sincewhen.detect.next_change import RENEWED_EVERY, across, uncertain
+from sincewhen.onset.date import Known, date_onset
+from sincewhen.onset.history import History
+from sincewhen.processor.event import Event, Marks
+from sincewhen.profiles.null import StreamNull
+from sincewhen_schemas.messages import DatingStatus
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """Which event is dated: what its alarm fixed. before: the mean (d,) of what was open already, or empty."""
+
+    ordinal: int
+    version: int
+    alarm: int
+    alarm_at_ns: int
+    ln_z: float
+    before: tuple[float, ...] = ()
+
+
+def date_event(history: History, null: StreamNull, subject: Subject, dating: DatingStatus, marks: Marks) -> Event:
+    """Date the change that goes on at the newest row, as far as the history tells now."""
+    x, old = history.x.astype(np.float32), history.blocks
+    if subject.before:
+        away = np.array(subject.before, np.float32)
+        x, null = across(x, away), uncertain(null, RENEWED_EVERY)
+        old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
+    known = Known(
+        changes=[history.position_of(at_ns) for at_ns in marks.changes],
+        steps=np.flatnonzero(history.step).tolist(),
+        lots=np.flatnonzero(history.lot).tolist(),
+        resets=[history.position_of(at_ns) for at_ns in marks.resets],
+        passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
+    )
+    onset = date_onset(x, null, known, old)
+    drifted = x[max(0, onset.since) :][-null.n_max :]
+    mean = drifted.mean(axis=0)
+    judged = verdict(mean, len(drifted), null)
+    last, at_ns = history.first + len(x) - 1, int(history.at_ns[-1])
+    return Event(
+        ordinal=subject.ordinal,
+        version=subject.version,
+        status=dating,
+        dating=dating,
+        at=last,
+        at_ns=at_ns,
+        alarm=subject.alarm,
+        alarm_at_ns=subject.alarm_at_ns,
+        since=history.first + onset.since,
+        since_low=history.first + onset.low,
+        since_high=history.first + onset.high,
+        since_ns=history.time_of(onset.since),
+        since_low_ns=history.time_of(onset.low),
+        since_high_ns=history.time_of(onset.high),
+        shape=onset.shape,
+        p_ramp=onset.p_ramp,
+        evidence=onset.evidence,
+        displacement=float(np.linalg.norm(mean)),
+        direction=tuple(mean.tolist()),
+        verdict=judged,
+        paged_at_ns=at_ns if judged == "paging" else None,
+        ln_z=subject.ln_z,
+        follows_change=any(onset.low <= at <= onset.high for at in known.changes),
+        contradicted=onset.contradicted,
+    )

@@ -1,0 +1,103 @@
+"""What is known of one change in one stream, and what people recorded that dating should know."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen_schemas.messages import DatingStatus, Shape
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Rows count the stream's valid frames from 0; `at` is the newest one. direction: the mean displacement, (d,)."""
+
+    ordinal: int
+    version: int  # 1 at the alarm, one more with each event of the same ordinal
+    status: Literal["provisional", "confirmed", "refined", "ended"]
+    dating: DatingStatus
+    at: int
+    at_ns: int
+    alarm: int
+    alarm_at_ns: int
+    since: int
+    since_low: int
+    since_high: int
+    since_ns: int
+    since_low_ns: int
+    since_high_ns: int
+    shape: Shape
+    p_ramp: float
+    evidence: float
+    displacement: float
+    direction: tuple[float, ...]
+    verdict: Literal["paging", "recorded"]
+    paged_at_ns: int | None  # the frame at which it first was worth a page
+    ln_z: float
+    until: int | None = None  # last row out of control
+    until_ns: int | None = None
+    until_low_ns: int | None = None
+    until_high_ns: int | None = None
+    seen_before: int = 0  # changes of this stream that ended and looked alike
+    follows_change: bool = False  # a recorded change lies in the interval of its onset
+    new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    contradicted: bool = False  # it was there before the last cleaning or replacement
+
+    def ended(self, at: int, at_ns: int, until: tuple[int, int, int, int]) -> "Event":
+        """It ended, as is known at row `at`; until: the last row out of control, its time, and its interval."""
+        row, middle, low, high = until
+        return replace(
+            self,
+            version=self.version + 1,
+            status="ended",
+            at=at,
+            at_ns=at_ns,
+            until=row,
+            until_ns=middle,
+            until_low_ns=low,
+            until_high_ns=high,
+        )
+
+    def goes_on(self, at: int, at_ns: int) -> "Event":
+        """It had not ended after all."""
+        return replace(
+            self,
+            version=self.version + 1,
+            status=self.dating,
+            at=at,
+            at_ns=at_ns,
+            until=None,
+            until_ns=None,
+            until_low_ns=None,
+            until_high_ns=None,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Marks:
+    """Times (ns) of what was recorded: changes of any kind; resets, which remove what they clean or replace; challenge
+    parts that passed, with the displacement that such a part notices.
+    """
+
+    changes: tuple[int, ...] = ()
+    resets: tuple[int, ...] = ()
+    passed: tuple[tuple[int, float], ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Valid frames of one stream, in order."""
+
+    x: NDArray[np.float32]  # (n, d) residuals
+    at_ns: NDArray[np.int64]  # (n,)
+    lot: NDArray[np.bool_]  # (n,) a lot begins here
+    step: NDArray[np.bool_]  # (n,) a lot, supplier lot, sku or recipe begins here
+    marks: Marks = field(default_factory=Marks)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def cut(self, start: int, stop: int) -> "Rows":
+        part = slice(start, stop)
+        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.marks)
