@@ -40,6 +40,16 @@ class Detection(Message, frozen=True, kw_only=True):
     p_ramp: float
     evidence: float  # max log marginal likelihood ratio of the dating
     displacement: float  # Mahalanobis size
+    direction: bytes = b""  # mean displacement in the profile's coordinates, float16 little-endian
+    before: float | None = None  # a scalar stream's usual value, and its value now
+    after: float | None = None
+    cause: str = "unknown"  # what it looks like: names joined by " or "
+    cause_cosine: float = 0.0  # angle with the nearest fingerprint
+    cause_strength: float = 0.0  # 1..5, 0 = not known
+    limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
+    seen_before: int = 0  # changes of this stream that ended and looked alike
+    new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    contradicted: bool = False  # it was there before the last cleaning or replacement
     ln_z: float
     arl0: float
     profile_sha: str

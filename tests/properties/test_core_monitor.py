@@ -17,7 +17,7 @@ DIMS, ARL0 = 8, 1e5
 
 def stream(seed: int, until: int = 900) -> tuple[StreamNull, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(seed)
-    null = stream_null(noise(rng, 2000, DIMS), None)
+    null = stream_null(noise(rng, 2000, DIMS))
     x = noise(rng, 1500, DIMS)
     x[400:until] += 3 * direction(rng, DIMS)
     return null, x.astype(np.float32), np.arange(1500) % 150 == 0

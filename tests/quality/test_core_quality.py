@@ -31,7 +31,7 @@ def test_alarms_in_control_stay_under_twice_the_budget(phi: float) -> None:
     alarms = frames = 0
     for _ in range(4):
         golden = noise(rng, GOLDEN, 64, phi)
-        null, mean = stream_null(golden, None), golden.mean(axis=0)
+        null, mean = stream_null(golden), golden.mean(axis=0)
         esr = Esr(null)
         x = (noise(rng, 25_000, 64, phi) - mean).astype(np.float32)
         start = 0
@@ -52,7 +52,7 @@ def test_a_step_is_found_in_time(size: int, delay_max: int) -> None:
     seed = 200 + size
     rng = np.random.default_rng(seed)
     golden = noise(rng, 5000, 128)
-    null, mean = stream_null(golden, None), golden.mean(axis=0)
+    null, mean = stream_null(golden), golden.mean(axis=0)
     delays = []
     for _ in range(60):
         x = noise(rng, 1000, 128) - mean

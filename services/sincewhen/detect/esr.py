@@ -69,7 +69,7 @@ class Esr:
     ) -> None:
         self._levels = max(0, int(math.log2(null.n_max)) - LEVEL_MIN)
         n = np.arange(1, null.n_max + 1)[:, None]
-        base = n * null.vt + n**2 * null.vt[-1] / null.n_ref
+        base = n * null.vt + n**2 * null.reference
         self._base = np.ascontiguousarray(base, np.float32)
         self._weight = np.ascontiguousarray(1 / base, np.float32)
         self._lot = np.ascontiguousarray(null.sigma2_lot, np.float32)

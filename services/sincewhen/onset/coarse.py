@@ -31,8 +31,7 @@ def blocks_likelihood(x: Floats, old: Blocks, null: StreamNull, lots: int) -> tu
     )
     usual_lot = frames.sum() / max(1, int(old.lots.sum()) + lots)
     weight = 1 / (null.vt[-1].astype(np.float64) + null.sigma2_lot * usual_lot)  # (d,) of a frame
-    reference = null.vt[-1] / null.n_ref + null.sigma2_lot / max(1, null.lots)
-    precision = 1 / reference + weight * frames.sum()
+    precision = 1 / null.reference + weight * frames.sum()
     total = weight * (frames @ mean)
     candidates = len(old.frames) + 1
     begin = np.concatenate([[0.0], np.cumsum(frames)])

@@ -167,8 +167,7 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[F
     sizes = (lots[:, 1] - lots[:, 0])[:, None]
     common = gain**2 * null.sigma2_lot / (1 + gain**2 * null.sigma2_lot * sizes)  # (L, d)
     by_lot = np.array([innovations[first:last].sum(axis=0) for first, last in lots])  # (L, d)
-    reference = null.vt[-1] / null.n_ref + null.sigma2_lot / max(1, null.lots)
-    precision = 1 / reference + gain**2 * (rows - (common * sizes**2).sum(axis=0))
+    precision = 1 / null.reference + gain**2 * (rows - (common * sizes**2).sum(axis=0))
     offset = gain * (innovations.sum(axis=0) - (common * sizes * by_lot).sum(axis=0))
     after = np.arange(rows, 0, -1)  # frames from row to the end
     result, size = np.empty((len(SHAPES), rows)), np.empty((len(SHAPES), rows))

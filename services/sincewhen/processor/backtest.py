@@ -88,9 +88,9 @@ def _detections(recording: Recording, golden: int, arl0: float, profile: Profile
     for stream, positions in scores.positions.items():
         keep = scores.valid[stream]
         run_length = arl0 * len(scores.positions)
-        monitor = StreamMonitor(profile.null(stream), run_length)
+        monitor = StreamMonitor(profile.null(stream), run_length, fingerprints=profile.fingerprints(stream))
         events, _ = monitor.update(Rows(positions[keep], rows[keep], begins[keep], begins[keep]))
-        source = Source("", "", stream, "", "", run_length)
+        source = Source("", "", stream, "", profile, run_length)
         found.extend(detection(source, event) for event in events)
     return found
 

@@ -1,9 +1,14 @@
-"""A monitor's event becomes the Detection message of the contract."""
+"""A monitor's event becomes the Detection message of the contract, with the name of what it looks like."""
 
 import hashlib
 from dataclasses import dataclass
 
+import numpy as np
+
+from sincewhen.detect.naming import Name, name
 from sincewhen.processor.event import Event
+from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.scalar import raw_value
 from sincewhen_schemas.messages import Detection
 
 
@@ -15,7 +20,7 @@ class Source:
     view: str
     stream: str
     profile_sha: str
-    model_version: str
+    profile: Profile
     arl0: float
 
 
@@ -23,6 +28,8 @@ def detection(source: Source, event: Event) -> Detection:
     """The same event of the same stream and profile always has the same id."""
     parts = (source.station_id, source.view, source.stream, source.profile_sha, event.ordinal, event.alarm_at_ns)
     key = "\n".join(map(str, parts))
+    named = _named(source, event)
+    before, after = _values(source, event)
     return Detection(
         detection_id=hashlib.sha256(key.encode()).hexdigest()[:16],
         version=event.version,
@@ -44,9 +51,37 @@ def detection(source: Source, event: Event) -> Detection:
         p_ramp=event.p_ramp,
         evidence=event.evidence,
         displacement=event.displacement,
+        direction=np.array(event.direction, "<f2").tobytes(),
+        before=before,
+        after=after,
+        cause=named.cause,
+        cause_cosine=named.cosine,
+        cause_strength=named.strength,
+        limit_share=named.near,
+        seen_before=event.seen_before,
+        new_level=event.new_level,
+        contradicted=event.contradicted,
         ln_z=event.ln_z,
         arl0=source.arl0,
         profile_sha=source.profile_sha,
-        model_version=source.model_version,
+        model_version=source.profile.model_version,
         updated_at_ns=event.at_ns,
     )
+
+
+def _named(source: Source, event: Event) -> Name:
+    library, null = source.profile.library(source.stream), source.profile.null(source.stream)
+    mean = np.array(event.direction)
+    if library is None:
+        return name(None, mean, 0.0)
+    frames = int(np.clip(event.at - event.since + 1, 1, null.n_max))
+    error = null.vt[frames - 1] / frames + null.reference
+    return name(library, mean, float(error @ (library.half**2).sum(axis=1)))
+
+
+def _values(source: Source, event: Event) -> tuple[float | None, float | None]:
+    """A scalar's usual value and its value during the change."""
+    scalar = source.profile.scalars.get(source.stream)
+    if scalar is None:
+        return None, None
+    return raw_value(scalar.quantiles, scalar.mean), raw_value(scalar.quantiles, scalar.mean + event.direction[0])

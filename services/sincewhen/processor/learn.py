@@ -13,6 +13,7 @@ from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.variance import lot_runs, lots_known
 from sincewhen.score.score import score
+from sincewhen_schemas.reference import ReferenceSet
 
 FRAMES_MIN = 550  # the last 60 % must measure windows of 16 frames 20 times
 SLOW_RATIO_MAX = 1.25
@@ -27,6 +28,7 @@ class RefusalReason(StrEnum):
     TOO_SLOW = "too_slow"
     SELF_TEST_FAILED = "self_test_failed"
     OPEN_INCIDENT = "open_incident"
+    OTHER_MODEL = "other_model"
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,13 @@ class Subject:
     model_version: str = ""
 
 
-def build_profile(golden: Golden, subject: Subject | None = None) -> Profile | Refusal:
+def build_profile(
+    golden: Golden, subject: Subject | None = None, reference: ReferenceSet | None = None
+) -> Profile | Refusal:
     """Learn from golden frames in order of capture: 40 % basis, 40 % mean, quantiles and nulls, 20 % A/A.
 
     Once A/A has passed, means, quantiles and nulls are fitted again on the last 60 %, with the basis fixed.
+    reference: the same model version's reference set, for fingerprints.
     """
     frames = golden.n
     if frames < FRAMES_MIN:
@@ -68,6 +73,12 @@ def build_profile(golden: Golden, subject: Subject | None = None) -> Profile | R
     if slow is not None:
         return slow
     subject = subject or Subject()
+    if reference is not None and reference.model_version != subject.model_version:
+        detail = (
+            f"a reference set is of the profile's model version {subject.model_version!r}; got "
+            f"{reference.model_version!r}: run `sincewhen-edge reference build` with the running model"
+        )
+        return Refusal(RefusalReason.OTHER_MODEL, detail)
     test = _self_test(_profile(golden, trial, subject, SelfTest(0, 0, {}, 0)), golden.rows(second, frames))
     failed = [f"{stream} ({count})" for stream, count in test.alarms.items() if count > test.alarms_max]
     if failed:
@@ -76,7 +87,7 @@ def build_profile(golden: Golden, subject: Subject | None = None) -> Profile | R
             f"alarms a stream are chance; got more in {', '.join(failed)}: choose a steadier or longer window"
         )
         return Refusal(RefusalReason.SELF_TEST_FAILED, detail)
-    return _profile(golden, fit(golden.rows(first, frames), bases, by_lot=by_lot), subject, test)
+    return _profile(golden, fit(golden.rows(first, frames), bases, by_lot=by_lot, reference=reference), subject, test)
 
 
 def _too_slow(fitted: Fitted, frames: int) -> Refusal | None:

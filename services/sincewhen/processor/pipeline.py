@@ -93,7 +93,10 @@ class Pipeline:
         weight = 1 / (self.plant.budget_stations * len(profile.streams))
         run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
-        view.monitors = {stream: StreamMonitor(profile.null(stream), run_length) for stream in profile.streams}
+        view.monitors = {
+            stream: StreamMonitor(profile.null(stream), run_length, fingerprints=profile.fingerprints(stream))
+            for stream in profile.streams
+        }
         _enter(view, "in control", record.control.at_ns)
 
     def _frames(self, state: StationState, frames: Frames, offset: int, appended_at_ns: int, outputs: Outputs) -> None:
@@ -177,7 +180,7 @@ class Pipeline:
 
     def _source(self, station_id: str, name: str, stream: str, view: ViewState) -> Source:
         sha = view.memory.profile_sha
-        return Source(station_id, name, stream, sha, self.profile_of(sha).model_version, view.monitors[stream].arl0)
+        return Source(station_id, name, stream, sha, self.profile_of(sha), view.monitors[stream].arl0)
 
 
 def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | None:

@@ -68,6 +68,7 @@ def decode_state(data: bytes, profile_of: Callable[[str], Profile]) -> StationSt
         if memory.profile_sha:
             profile = profile_of(memory.profile_sha)
             for stream, (arl0, raw) in monitors.items():
-                view.monitors[stream] = StreamMonitor.from_bytes(raw, profile.null(stream), arl0)
+                null, known = profile.null(stream), profile.fingerprints(stream)
+                view.monitors[stream] = StreamMonitor.from_bytes(raw, null, arl0, known)
         state.views[name] = view
     return state

@@ -7,10 +7,13 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import Basis, apply_basis, fit_basis
 from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.library import fit_library
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import LayerProfile, ScalarProfile
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
-from sincewhen.profiles.variance import stream_null
+from sincewhen.profiles.variance import Runs, stream_null
+from sincewhen_schemas.frames import Strings
+from sincewhen_schemas.reference import ReferenceSet
 
 DIMS_MAX = 64
 _FRAMES_PER_DIM = 10
@@ -32,9 +35,12 @@ def fit_bases(golden: Golden) -> dict[str, Basis]:
     return {name: fit_basis(values, k) for name, values in golden.layers.items() if np.ptp(values, axis=0).any()}
 
 
-def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool) -> Fitted:
-    """Means, quantiles and nulls on `golden`, whose frames the bases have not seen. by_lot: its lots are enough."""
-    codes = lot_codes(golden) if by_lot else None
+def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool, reference: ReferenceSet | None = None) -> Fitted:
+    """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases have not seen.
+
+    by_lot: its lots are enough to tell how lots differ.
+    """
+    codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
     names = regimes(golden)
     layers: dict[str, LayerProfile] = {}
     scalars: dict[str, ScalarProfile] = {}
@@ -48,7 +54,8 @@ def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool) -> Fitted:
             rows = names == name
             means[name] = residuals[rows].mean(axis=0).astype(np.float32)
             residuals[rows] -= means[name]
-        layers[layer] = LayerProfile(basis, means, stream_null(residuals, codes))
+        library = fit_library(basis, layer, reference, residuals, golden.decision)
+        layers[layer] = LayerProfile(basis, means, stream_null(residuals, codes), library)
     for stream in sorted(raw):
         scalar = _fit_scalar(raw[stream], codes)
         if isinstance(scalar, str):
@@ -60,9 +67,14 @@ def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool) -> Fitted:
 
 def lot_codes(golden: Golden) -> NDArray[np.int64] | None:
     """The lots as numbers (G,), or None where no frame names one."""
-    if golden.lot is None or not (golden.lot != "").any():
+    return codes_of(golden.lot)
+
+
+def codes_of(names: Strings | None) -> NDArray[np.int64] | None:
+    """Names as numbers (G,), or None where there is none."""
+    if names is None or not (names != "").any():
         return None
-    return np.unique(golden.lot.astype(str), return_inverse=True)[1].astype(np.int64)
+    return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
 def regimes(golden: Golden) -> NDArray[np.object_]:
@@ -85,7 +97,7 @@ def slow_ratio(null: StreamNull) -> float:
     return float(np.mean(last / half))
 
 
-def _fit_scalar(values: NDArray[np.float64], codes: NDArray[np.int64] | None) -> ScalarProfile | str:
+def _fit_scalar(values: NDArray[np.float64], codes: Runs) -> ScalarProfile | str:
     seen = np.isfinite(values)
     if seen.mean() < _MEASURED_MIN:
         return f"measured in {seen.mean():.0%} of the golden frames, needs {_MEASURED_MIN:.0%}"
@@ -95,5 +107,5 @@ def _fit_scalar(values: NDArray[np.float64], codes: NDArray[np.int64] | None) ->
     quantiles = fit_quantiles(values[seen])
     scores = normal_scores(quantiles, values[seen])
     mean = float(scores.mean())
-    null = stream_null((scores - mean)[:, None], None if codes is None else codes[seen])
+    null = stream_null((scores - mean)[:, None], codes.of(seen))
     return ScalarProfile(quantiles, mean, null)

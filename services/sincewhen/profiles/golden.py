@@ -17,6 +17,8 @@ class Golden:
     scalars: dict[str, NDArray[np.float64]]  # (G,) each, NaN = not measured
     lot: Strings | None = None  # (G,)
     regime: Strings | None = None  # (G,) sku and recipe
+    shift: Strings | None = None  # (G,) with its production day
+    decision: Strings | None = None  # (G,)
 
     @property
     def n(self) -> int:
@@ -31,4 +33,6 @@ class Golden:
             scalars={name: values[cut] for name, values in self.scalars.items()},
             lot=None if self.lot is None else self.lot[cut],
             regime=None if self.regime is None else self.regime[cut],
+            shift=None if self.shift is None else self.shift[cut],
+            decision=None if self.decision is None else self.decision[cut],
         )

@@ -13,7 +13,8 @@ class StreamNull:
     """In-control behaviour of one stream of whitened residuals x (n, d): mean 0, coordinate variance about 1.
 
     vt[n-1, i] is Var(sum of n consecutive x_i) / n within a lot, for n = 1..n_max.
-    sigma2_lot[i] is the between-lot variance of the mean of x_i, 0 where lots are unknown.
+    sigma2_lot[i] is the between-lot variance of the mean of x_i, 0 where lots are unknown; sigma2_shift[i] that between
+    shifts, beyond what their lots explain.
     The AR fields describe white + AR(1) noise of each coordinate within a lot: u_t = x_t - phi x_(t-1) + theta u_(t-1),
     e = innovation_scale * u.
     """
@@ -22,6 +23,8 @@ class StreamNull:
     lots: int  # golden lots among them, 0 = unknown
     vt: NDArray[np.float32]  # (n_max, d)
     sigma2_lot: NDArray[np.float32]  # (d,)
+    sigma2_shift: NDArray[np.float32]  # (d,)
+    shifts: int  # golden runs of a shift, 0 = unknown
     lot_score_max: NDArray[np.float32]  # (levels,), see `lot_score`; empty where lots are unknown
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
@@ -35,10 +38,17 @@ class StreamNull:
     def n_max(self) -> int:
         return len(self.vt)
 
+    @property
+    def reference(self) -> NDArray[np.float32]:
+        """Variance (d,) of the reference mean itself."""
+        by_lot = self.sigma2_lot / max(1, self.lots) + self.sigma2_shift / max(1, self.shifts)
+        return np.asarray(self.vt[-1] / self.n_ref + by_lot, np.float32)
+
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
         """How unusual a lot with this mean (d,) over some frames is: chi-square against between-lot variance and noise.
 
         lot_score_max[j] is the greatest score of a golden lot over LOT_FRAMES * 2^j frames, each held against the rest.
         """
         noise = self.vt[min(frames, self.n_max) - 1] / frames
-        return float(np.sum(np.square(mean, dtype=np.float64) / (self.sigma2_lot + noise)))
+        natural = self.sigma2_lot + self.sigma2_shift + noise
+        return float(np.sum(np.square(mean, dtype=np.float64) / natural))

@@ -9,19 +9,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import Basis
+from sincewhen.profiles.library import Library
 from sincewhen.profiles.null import StreamNull
 
-PROFILE_SCHEMA = 1
+PROFILE_SCHEMA = 2
 _ARRAY = 1
 
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """One layer: its basis, each regime's mean (k,), and the null of the residuals."""
+    """One layer: its basis, each regime's mean (k,), the null of the residuals, and what known causes do to it."""
 
     basis: Basis
     regime_mean: dict[str, NDArray[np.float32]]
     null: StreamNull
+    library: Library | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +61,7 @@ class Profile:
     scalars: dict[str, ScalarProfile]
     self_test: SelfTest
     warnings: tuple[str, ...]
+    reference_sha: str = ""  # of the reference set that its fingerprints come from
 
     @property
     def streams(self) -> tuple[str, ...]:
@@ -68,6 +71,16 @@ class Profile:
     def null(self, stream: str) -> StreamNull:
         kind, _, name = stream.partition(":")
         return self.layers[name].null if kind == "embedding" else self.scalars[stream].null
+
+    def library(self, stream: str) -> Library | None:
+        """What is known of causes in this stream; scalars have none."""
+        kind, _, name = stream.partition(":")
+        return self.layers[name].library if kind == "embedding" else None
+
+    def fingerprints(self, stream: str) -> NDArray[np.float32] | None:
+        """Directions (D, k) that the stream's detector looks along."""
+        library = self.library(stream)
+        return None if library is None else library.directions
 
 
 def encode_profile(profile: Profile) -> bytes:

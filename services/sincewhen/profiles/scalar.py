@@ -25,3 +25,11 @@ def normal_scores(table: NDArray[np.float64], values: NDArray[np.float64]) -> ND
     excess = np.clip(values - points[-1], 0, None) + np.clip(values - points[0], None, 0)
     scored: NDArray[np.float64] = inside + np.clip(excess / max(float(spread), 1e-12), -_BEYOND_MAX, _BEYOND_MAX)
     return scored
+
+
+def raw_value(table: NDArray[np.float64], score: float) -> float:
+    """The value that has a score: the opposite way of `normal_scores`."""
+    points, scores = table
+    spread = (points[-1] - points[0]) / max(float(scores[-1] - scores[0]), 1e-9)
+    beyond = max(score - scores[-1], 0.0) + min(score - scores[0], 0.0)
+    return float(np.interp(score, scores, points) + beyond * spread)

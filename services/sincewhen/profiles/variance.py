@@ -5,6 +5,7 @@ where a detector sums; the white + AR(1) model is used for dating only.
 """
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from scipy.signal import lfilter
 from sincewhen.profiles.null import LOT_FRAMES, StreamNull
 
 LOTS_MIN = 10
+_SHIFTS_MIN = 6  # runs of a shift in the golden frames
 _LOTS_IN_PART_MIN = 4  # a part of the golden frames, of which the whole holds LOTS_MIN
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
@@ -37,18 +39,31 @@ def variance_time(x: Floats, n_max: int) -> Floats:
     return curve
 
 
-def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
-    """The in-control behaviour of residuals x (G, d) in order; lot_codes (G,) where lots are known."""
+@dataclass(frozen=True, slots=True)
+class Runs:
+    """Which lot and which shift each golden frame belongs to, as numbers (G,); None where nobody says."""
+
+    lots: NDArray[np.int64] | None = None
+    shifts: NDArray[np.int64] | None = None
+
+    def of(self, rows: NDArray[np.bool_]) -> "Runs":
+        return Runs(None if self.lots is None else self.lots[rows], None if self.shifts is None else self.shifts[rows])
+
+
+def stream_null(x: Floats, runs: Runs | None = None) -> StreamNull:
+    """The in-control behaviour of residuals x (G, d) in order."""
+    runs = runs or Runs()
     n_max = window_max(len(x))
     total = variance_time(x, n_max)
     sigma2_lot = np.zeros(x.shape[1])
     within, centred, lots, reach = total, x - x.mean(axis=0), 0, 1.0 * len(x)
-    runs = [] if lot_codes is None else [(a, b) for a, b in lot_runs(lot_codes) if b - a >= LOT_FRAMES]
-    if lot_codes is not None and len(runs) >= _LOTS_IN_PART_MIN:
-        for a, b in lot_runs(lot_codes):
+    known = [] if runs.lots is None else [(a, b) for a, b in lot_runs(runs.lots) if b - a >= LOT_FRAMES]
+    if runs.lots is not None and len(known) >= _LOTS_IN_PART_MIN:
+        for a, b in lot_runs(runs.lots):
             centred[a:b] -= centred[a:b].mean(axis=0)
-        lots, reach = len(runs), float(np.median([b - a for a, b in runs]))
-        sigma2_lot, within = _split_lots(x, centred, runs, lot_codes, total)
+        lots, reach = len(known), float(np.median([b - a for a, b in known]))
+        sigma2_lot, within = _split_lots(x, centred, known, runs.lots, total)
+    sigma2_shift, shifts = _between_shifts(x, runs.shifts, within[-1], sigma2_lot * reach if lots else sigma2_lot)
     phi, theta, scale = _noise_model(centred, n_max, reach)
     floor = _VT_FLOOR * np.maximum(total[0], 1e-6)
     # dividing by an estimated variance inflates the chi-square by 2 / windows, overlapping ones counted 1.5 times
@@ -58,11 +73,26 @@ def stream_null(x: Floats, lot_codes: NDArray[np.int64] | None) -> StreamNull:
         lots=lots,
         vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
         sigma2_lot=sigma2_lot.astype(np.float32),
-        lot_score_max=_lot_score_max(x, runs, within) if len(runs) >= LOTS_MIN else np.zeros(0, np.float32),
+        sigma2_shift=sigma2_shift.astype(np.float32),
+        shifts=shifts,
+        lot_score_max=_lot_score_max(x, known, within) if len(known) >= LOTS_MIN else np.zeros(0, np.float32),
         phi=phi.astype(np.float32),
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
     )
+
+
+def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, long_run: Floats, by_lot: Floats) -> tuple[Floats, int]:
+    """Variance (d,) of a shift's mean beyond noise and lots, and how many runs of a shift tell; 0 where too few do.
+
+    long_run: vt(n_max); by_lot: the between-lot variance times a lot's usual frames.
+    """
+    runs = [] if codes is None else [(a, b) for a, b in lot_runs(codes) if b - a >= len(x) / (4 * _SHIFTS_MIN)]
+    if len(runs) < _SHIFTS_MIN:
+        return np.zeros(x.shape[1]), 0
+    means = np.array([x[a:b].mean(axis=0) for a, b in runs])
+    noise = (long_run + by_lot) * np.mean([1 / (b - a) for a, b in runs])
+    return np.maximum(means.var(axis=0, ddof=1) - noise, 0) * (1 + 2 / (len(runs) - 1)), len(runs)
 
 
 def lot_runs(lot_codes: NDArray[np.int64]) -> list[tuple[int, int]]:

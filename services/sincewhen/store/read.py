@@ -58,8 +58,8 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
     window["version"] = version
     chosen += " AND model_version = {version:String}"
     frames = connection.arrow(
-        f"""SELECT toUnixTimestamp64Nano(captured_at) AS at, lot, sku, recipe, confidence, factors, signals,
-        cityHash64(agent_id, boot_id, seq) AS id FROM frames FINAL
+        f"""SELECT toUnixTimestamp64Nano(captured_at) AS at, lot, sku, recipe, shift, decision, confidence, factors,
+        signals, cityHash64(agent_id, boot_id, seq) AS id FROM frames FINAL
         WHERE {chosen} AND purpose = 'production' {order}""",  # noqa: S608 - constants
         window,
     ).to_pydict()
@@ -94,6 +94,8 @@ def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Gold
         regime=np.array(
             [f"{frames['sku'][i].decode()}|{frames['recipe'][i].decode()}".strip("|") for i in keep], object
         ),
+        shift=np.array([frames["shift"][i].decode() for i in keep], object),
+        decision=np.array([frames["decision"][i].decode() for i in keep], object),
     )
 
 
