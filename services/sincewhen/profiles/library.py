@@ -1,4 +1,4 @@
-"""What known causes do to one layer: fingerprints of this station's own images through its own model (3-detection §2.6).
+"""What known causes do to one layer: fingerprints of a station's own images through its own model (3-detection §2.6).
 
 A fingerprint is the mean displacement of the layer's coordinates between an image and its corrupted copy. Beside the
 faults of the reference set stand class mixes: a changed share of a decision moves the mean too, and is no fault.
@@ -115,7 +115,7 @@ def _faults(reference: ReferenceSet, pairs: Floats) -> list[tuple[str, int, Floa
 
 
 def _limits(reference: ReferenceSet, pairs: Floats) -> dict[str, float]:
-    """By cause the displacement where the share of flipped decisions passes _FLIPS_MIN, between two strengths linear."""
+    """By cause the displacement where the share of flips passes _FLIPS_MIN, linear between two strengths."""
     if reference.decision_clean is None or reference.decision_faults is None:
         return {}
     size = np.linalg.norm(pairs.mean(axis=2), axis=-1)
