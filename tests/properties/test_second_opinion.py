@@ -14,7 +14,7 @@ VALUES = 1400
 def stream(seed: int) -> np.ndarray:
     """In control for longer than the memory, or with steps and a ramp."""
     rng = np.random.default_rng(seed)
-    z = rng.standard_normal(VALUES) + rng.choice([0, 0.002]) * np.arange(VALUES)
+    z: np.ndarray = rng.standard_normal(VALUES) + rng.choice([0, 0.002]) * np.arange(VALUES)
     for _ in range(rng.integers(0, 4)):
         z[rng.integers(0, VALUES) :] += rng.normal(0, 2)
     return z
@@ -43,6 +43,14 @@ def test_a_restart_after_every_value_changes_nothing_across_the_bound() -> None:
     found, state = run(z, list(range(1, len(z))), through_bytes=True)
     assert (found, state) == run(z, [], through_bytes=False)
     assert {method for row, method in found if row > VALUES_MAX + 20} == set(Method)
+
+
+def test_what_only_the_newest_half_shows_is_found_when_the_bound_is_reached() -> None:
+    """A fall and a rise about the old mean, each too small for it, are one large step to who forgot that mean."""
+    z = np.repeat([0.0, -0.32, 0.32], [VALUES_MAX // 2, VALUES_MAX // 4, VALUES_MAX // 4])
+    found, _ = run(z, [], through_bytes=False)
+    assert [row for row, method in found if method == Method.PAGE_HINKLEY] == [VALUES_MAX - 1]
+    assert run(z, list(range(1, len(z))), through_bytes=True)[0] == found
 
 
 def test_both_methods_find_a_step_in_either_direction() -> None:

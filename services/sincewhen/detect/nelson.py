@@ -1,5 +1,6 @@
 """Nelson's eight rules on standardised subgroup values: patterns that a plain limit does not see. They never page.
 
+The rules take neighbours for independent; where subgroups are alike, runs and trends come more often by themselves.
 Source: Nelson 1984, "The Shewhart control chart: tests for special causes".
 """
 

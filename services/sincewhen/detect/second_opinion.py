@@ -1,9 +1,10 @@
 """Second opinions on one scalar's standardised subgroup means: river's ADWIN and Page-Hinkley. They never page alone.
 
-river keeps ADWIN's state in compiled code and reads it back only through pickle's hooks, in a layout of its version
-that ends the process on foreign bytes. So the state is the input: the values that a detector saw since it began, from
-which it is rebuilt. A detector begins anew when it detects, and from its newest half when it has seen VALUES_MAX
-values, whether or not the process was restarted. Sources: Bifet & Gavaldà 2007; Page 1954.
+river keeps ADWIN's state in compiled code and reads it back only through pickle's hooks, in a layout of its own that
+panics on foreign bytes. So the state is the input: the values that a detector has seen since it began, from which it
+is rebuilt. A detector begins anew when it detects, and from its newest half when it has seen VALUES_MAX values,
+whether or not the process was restarted; what that half shows by itself is detected then.
+Sources: Bifet & Gavaldà 2007; Page 1954.
 """
 
 from collections import deque
@@ -69,7 +70,7 @@ class SecondOpinion:
             self._begin(method, self.state.newest(count))
 
     def update(self, z: NDArray[np.floating], /) -> list[Opinion]:
-        """Take finite standardised values z (n,) of subgroups, in order."""
+        """Take finite values z (n,) of subgroups in order, standardised by both parts of `charts.accumulated_sigma`."""
         opinions = []
         for row, value in enumerate(np.asarray(z, np.float32).tolist()):
             self.state.values.append(value)
