@@ -240,6 +240,7 @@ class EdgeAgent:
             else:
                 self._batch(taken)
             if self._closed and self._queue.empty():
+                self._spool(self._batcher.flush(), wait=False)
                 return
 
     def _batch(self, taken: _Taken) -> None:
