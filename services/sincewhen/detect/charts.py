@@ -54,8 +54,7 @@ def accumulated_sigma(null: StreamNull, n: NDArray[np.int64]) -> tuple[Floats, F
 
 
 def _shared(null: StreamNull) -> Floats:
-    lot = null.sigma2_lot.astype(np.float64)
-    return np.asarray(lot + lot / max(1, null.lots) + null.vt[-1] / null.n_ref)
+    return np.asarray(null.sigma2_lot.astype(np.float64) + null.sigma2_shift + null.reference)
 
 
 def moving_range_sigma(values: Floats) -> float:
