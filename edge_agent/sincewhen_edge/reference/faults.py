@@ -17,7 +17,7 @@ axis of vibration from rng and the image.
     noise            deviation .004 q √((1 + 2 I)/2) as seen at 128 pixels, g = 2: read noise, and at I = 1/2 as much
                      shot noise; grains of a pixel, at least S/256; one value a grain of a grey image, else three
     rotation         ± .5 q degrees, g = 2
-    offset           .006 q S in a random direction, g = 2
+    offset           .004 q S in a random direction, g = 2
     zoom             magnified by 1 ± .0075 q, g = 2
     texture          I (1 + .005 q f), g = 2; f of deviation 1: octaves of 32 to 256 grains a side, power 1/frequency
     dirt             I Π (1 - .04 q b), g = 2, 8 soft discs b of radius .02 S to .09 S
@@ -107,7 +107,7 @@ def _rotation(image: Picture, q: float, rng: Rng) -> Picture:
 
 
 def _offset(image: Picture, q: float, rng: Rng) -> Picture:
-    angle, length = rng.uniform(0, 2 * math.pi), 0.006 * q * min(image.shape[:2])
+    angle, length = rng.uniform(0, 2 * math.pi), 0.004 * q * min(image.shape[:2])
     return moved(image, right=length * math.cos(angle), down=length * math.sin(angle))
 
 
