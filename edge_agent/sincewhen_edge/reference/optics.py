@@ -29,15 +29,17 @@ def line(length: float, angle: float) -> Picture:
 
 
 def blurred(image: Picture, kernel: Picture) -> Picture:
-    """Convolution with an odd square kernel, by FFT."""
+    """Convolution with an odd square kernel, by FFT, one colour at a time."""
     height, width = image.shape[:2]
     reach = len(kernel) // 2
-    wide = np.pad(image, ((reach, reach), (reach, reach), (0, 0)), mode="symmetric")
-    shape = wide.shape[:2]
-    transfer = np.fft.rfft2(kernel, shape)[:, :, None]
-    spread = np.fft.irfft2(np.fft.rfft2(wide, axes=(0, 1)) * transfer, shape, axes=(0, 1))
-    cut: Picture = spread[2 * reach :, 2 * reach :][:height, :width].astype(np.float32)
-    return cut
+    shape = (_quick(height + 2 * reach), _quick(width + 2 * reach))
+    transfer = np.fft.rfft2(kernel, shape)
+    planes = []
+    for colour in range(image.shape[2]):
+        wide = np.pad(image[:, :, colour], reach, mode="symmetric")
+        spread = np.fft.irfft2(np.fft.rfft2(wide, shape) * transfer, shape)
+        planes.append(spread[2 * reach :, 2 * reach :][:height, :width].astype(np.float32))
+    return np.stack(planes, axis=2)
 
 
 def moved(image: Picture, angle: float = 0.0, zoom: float = 1.0, right: float = 0.0, down: float = 0.0) -> Picture:
@@ -77,9 +79,16 @@ def grain(shape: tuple[int, int], cells: int, rng: np.random.Generator) -> Pictu
 def distance(shape: tuple[int, int], x: float, y: float) -> Picture:
     """Of every pixel (H, W) from a place given as shares of the width and height, in shares of the shorter side."""
     height, width = shape
-    down, right = np.ogrid[0:height, 0:width]
-    found: Picture = (np.hypot(right + 0.5 - x * width, down + 0.5 - y * height) / min(shape)).astype(np.float32)
+    right = (np.arange(width, dtype=np.float32) + np.float32(0.5 - x * width)) / min(shape)
+    down = (np.arange(height, dtype=np.float32) + np.float32(0.5 - y * height)) / min(shape)
+    found: Picture = np.hypot(right, down[:, None])
     return found
+
+
+def _quick(length: int) -> int:
+    """A length, not much more, that an FFT takes quickly: few bits and then zeros."""
+    step = 1 << max(0, length.bit_length() - 4)
+    return -(-length // step) * step
 
 
 def _kernel(x: NDArray[np.float64], y: NDArray[np.float64]) -> Picture:
