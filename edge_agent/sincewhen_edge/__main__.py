@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import tzinfo
@@ -18,25 +19,29 @@ from rich.progress import Progress, TextColumn
 from sincewhen_edge import SettingsError, SpoolError
 from sincewhen_edge.agent import EdgeAgent
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
-from sincewhen_edge.settings import LimitSettings, ModelSettings, Settings, SpoolSettings, complete
+from sincewhen_edge.reference.build import COPIES, Place, build, pinned
+from sincewhen_edge.reference.send import SendError, send
+from sincewhen_edge.settings import DEFAULT_SERVER, LimitSettings, ModelSettings, Settings, SpoolSettings, complete
 from sincewhen_edge.sources import signals as signal_rows
 from sincewhen_edge.sources.images import BATCH_IMAGES, archive_shots, archive_source, folder_shots, play
 from sincewhen_edge.sources.pace import Pace
 from sincewhen_edge.sources.rows import SourceError, TimeForm, read_rows
 from sincewhen_schemas.frames import PURPOSES
+from sincewhen_schemas.reference import reference_sha
 
 F = TypeVar("F", bound=Callable[..., Any])
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _SHOWN = 5
 _DRAIN_S = 5.0
+_NICENESS = 10  # of work off the line's path on a line PC
 
 
 def _common(command: F) -> F:
     for option in (
         click.option("--station", required=True, help="site/area/line/station"),
         click.option("--view", default="main", show_default=True, help="Camera or sensor of the station."),
-        click.option("--server", default="http://127.0.0.1:8099", show_default=True, help="Or SINCEWHEN_SERVER."),
+        click.option("--server", default=DEFAULT_SERVER, show_default=True, help="Or SINCEWHEN_SERVER."),
         click.option(
             "--spool",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -60,7 +65,9 @@ def _paced(command: F) -> F:
 
 
 def _modelled(command: F) -> F:
-    command = click.option("--model", default="reference", show_default=True, help="Or a TorchScript file.")(command)
+    command = click.option("--model", default="reference", show_default=True, help="Or a TorchScript or .onnx file.")(
+        command
+    )
     side = click.IntRange(32, 4096)
     return click.option("--side", type=side, default=IMAGE_SIDE, show_default=True, help="Pixels to the model.")(
         command
@@ -139,6 +146,62 @@ def folder(directory: Path, context: tuple[str, ...], model: str, side: int, **c
             except KeyboardInterrupt:
                 stop.set()
     _report(unreadable)
+
+
+@main.group()
+def reference() -> None:
+    """The reference set of a station: pinned images of its own, clean and under camera faults."""
+
+
+@reference.command("build")
+@click.argument("directory", type=FOLDER)
+@click.option("--station", required=True, help="site/area/line/station")
+@click.option("--view", default="main", show_default=True, help="Camera or sensor of the station.")
+@click.option("--regime", default="", help="sku|recipe; default: the station has one.")
+@_modelled
+@click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="The same seed, the same faults."
+)
+@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the set here ...")
+@click.option("--server", envvar="SINCEWHEN_SERVER", help="... and, or, send it there; or SINCEWHEN_SERVER.")
+def build_reference(
+    directory: Path,
+    station: str,
+    view: str,
+    regime: str,
+    model: str,
+    side: int,
+    seed: int,
+    out: Path | None,
+    server: str | None,
+) -> None:
+    """Run 8 to 64 pinned full-size images of DIRECTORY and their corrupted copies through the model.
+
+    Runs at low priority on one core, so that a line PC is not slowed.
+    """
+    if not (out or server):
+        raise click.UsageError("a reference set goes to --out FILE, --server URL, or both; got neither: name one")
+    if out and not out.absolute().parent.is_dir():
+        raise click.UsageError(f"--out is a file in a folder that is there; got {out}: make the folder first")
+    asked = Settings(station_id=station, view=view, server=server or DEFAULT_SERVER)
+    settings = _checked(lambda: complete(asked, {"SINCEWHEN_TOKEN": os.environ.get("SINCEWHEN_TOKEN", "")}))
+    if hasattr(os, "nice"):  # not on Windows
+        os.nice(_NICENESS)
+    files = _checked(lambda: pinned(directory))
+    embed = _checked(lambda: load_model(model, side))
+    with _bar(station, COPIES * len(files)) as told:
+        place = Place(station, view, regime)
+        encoded = _checked(lambda: build(files, place, embed, seed, time.time_ns(), told))
+    try:
+        if out:
+            out.write_bytes(encoded)
+        if server:
+            send(settings, encoded)
+    except (OSError, SendError) as error:
+        kept = f" (the set is in {out})" if out and isinstance(error, SendError) else ""
+        raise click.ClickException(f"{error}{kept}") from error
+    where = " and ".join(str(name) for name in (out, server) if name)
+    click.echo(f"{reference_sha(encoded)}: {len(files)} images, {len(encoded)} bytes, to {where}")
 
 
 def _pace(common: dict[str, Any]) -> tuple[Pace, TimeForm]:

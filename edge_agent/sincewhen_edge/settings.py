@@ -17,6 +17,7 @@ import msgspec
 from sincewhen_schemas.frames import Purpose
 from sincewhen_schemas.limits import CLASSES_MAX, ID_CHARS_MAX, STATION_ID
 
+DEFAULT_SERVER = "http://127.0.0.1:8099"
 OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "detections", "values"]
 
 
@@ -56,7 +57,7 @@ class Settings(_Settings, frozen=True, kw_only=True):
 
     station_id: str
     view: str = "main"
-    server: str = "http://127.0.0.1:8099"
+    server: str = DEFAULT_SERVER
     token_file: str = ""
     token: str = ""
     agent_id: str = ""

@@ -87,7 +87,7 @@ def play(
     unreadable: list[str] = []
     remaining = iter(shots)
     while chunk := list(itertools.islice(remaining, batch)):
-        images = [_opened(shot.path, unreadable) for shot in chunk]
+        images = [opened(shot.path, unreadable) for shot in chunk]
         good = [image for image in images if image is not None]
         layers, output = embed(good) if good else ({}, None)
         row = 0
@@ -108,7 +108,8 @@ def play(
     return unreadable
 
 
-def _opened(path: Path, unreadable: list[str]) -> Image.Image | None:
+def opened(path: Path, unreadable: list[str]) -> Image.Image | None:
+    """The image in RGB; None where it can't be read, with the reason appended to `unreadable`."""
     try:
         with Image.open(path) as file:
             return file.convert("RGB")
