@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 Purpose = Literal["production", "setup", "challenge", "reference", "shadow", "simulated"]
 PURPOSES: tuple[Purpose, ...] = get_args(Purpose)
+CHANGE_KINDS = ("cleaning", "maintenance", "recipe", "model", "changeover", "replacement", "other")
 CONTEXT_FIELDS = ("lot", "supplier_lot", "sku", "recipe", "operator", "unit_id", "attempt")
 
 Strings: TypeAlias = NDArray[np.object_]

@@ -542,6 +542,7 @@ class Control(_message.Message):
     PROFILE_ACTIVATED_FIELD_NUMBER: _builtins.int
     CHALLENGE_FIELD_NUMBER: _builtins.int
     RECORDED_CHANGE_FIELD_NUMBER: _builtins.int
+    NOT_DRIFT_FIELD_NUMBER: _builtins.int
     control_id: _builtins.str
     at_ns: _builtins.int
     actor: _builtins.str
@@ -552,6 +553,8 @@ class Control(_message.Message):
     def challenge(self) -> Global___Challenge: ...
     @_builtins.property
     def recorded_change(self) -> Global___RecordedChange: ...
+    @_builtins.property
+    def not_drift(self) -> Global___NotDrift: ...
     def __init__(
         self,
         *,
@@ -562,12 +565,13 @@ class Control(_message.Message):
         profile_activated: Global___ProfileActivated | None = ...,
         challenge: Global___Challenge | None = ...,
         recorded_change: Global___RecordedChange | None = ...,
+        not_drift: Global___NotDrift | None = ...,
     ) -> None: ...
-    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "event", b"event", "profile_activated", b"profile_activated", "recorded_change", b"recorded_change"]  # noqa: Y015
+    _HasFieldArgType: _TypeAlias = _typing.Literal["challenge", b"challenge", "event", b"event", "not_drift", b"not_drift", "profile_activated", b"profile_activated", "recorded_change", b"recorded_change"]  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ns", b"at_ns", "challenge", b"challenge", "control_id", b"control_id", "event", b"event", "profile_activated", b"profile_activated", "reason", b"reason", "recorded_change", b"recorded_change"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["actor", b"actor", "at_ns", b"at_ns", "challenge", b"challenge", "control_id", b"control_id", "event", b"event", "not_drift", b"not_drift", "profile_activated", b"profile_activated", "reason", b"reason", "recorded_change", b"recorded_change"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
-    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["profile_activated", "challenge", "recorded_change"]  # noqa: Y015
+    _WhichOneofReturnType_event: _TypeAlias = _typing.Literal["profile_activated", "challenge", "recorded_change", "not_drift"]  # noqa: Y015
     _WhichOneofArgType_event: _TypeAlias = _typing.Literal["event", b"event"]  # noqa: Y015
     def WhichOneof(self, oneof_group: _WhichOneofArgType_event) -> _WhichOneofReturnType_event | None: ...
 
@@ -643,3 +647,30 @@ class RecordedChange(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___RecordedChange: _TypeAlias = RecordedChange  # noqa: Y015
+
+@_typing.final
+class NotDrift(_message.Message):
+    """People judged a detection to be no drift: its direction is not looked at until then, or until a new profile."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    VIEW_FIELD_NUMBER: _builtins.int
+    DETECTION_ID_FIELD_NUMBER: _builtins.int
+    UNTIL_NS_FIELD_NUMBER: _builtins.int
+    view: _builtins.str
+    detection_id: _builtins.str
+    until_ns: _builtins.int
+    def __init__(
+        self,
+        *,
+        view: _builtins.str = ...,
+        detection_id: _builtins.str = ...,
+        until_ns: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["detection_id", b"detection_id", "until_ns", b"until_ns", "view", b"view"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___NotDrift: _TypeAlias = NotDrift  # noqa: Y015

@@ -42,13 +42,13 @@ _OCTAVES = (32, 64, 128, 256)
 _SPECKS = 8
 
 
-def corrupt(image: Picture, cause: str, strength: int, rng: Rng) -> Picture:
-    """The same image under a fault; rng is used up."""
+def corrupt(image: Picture, cause: str, strength: float, rng: Rng) -> Picture:
+    """The same image under a fault, of any strength up to 5; rng is used up."""
     fault = _FAULTS.get(cause)
     if fault is None:
         raise ValueError(f"a cause is one of {', '.join(CAUSES)}; got {cause!r}: name one of them")
-    if strength not in STRENGTHS:
-        raise ValueError(f"a strength is 1..{STRENGTHS[-1]}; got {strength}: 3 is plain to see")
+    if not 0 < strength <= STRENGTHS[-1]:
+        raise ValueError(f"a strength is above 0 and at most {STRENGTHS[-1]}; got {strength}: 3 is plain to see")
     if image.shape[2:] != (3,) or image.dtype != np.float32:
         raise ValueError(f"an image is (H, W, 3) float32 in 0..1; got {image.shape} {image.dtype}: convert it to RGB")
     change, growth = fault

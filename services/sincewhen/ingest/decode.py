@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import SCHEMA_VERSION
-from sincewhen_schemas.frames import CONTEXT_FIELDS, PURPOSES, Frames, Strings
+from sincewhen_schemas.frames import CHANGE_KINDS, CONTEXT_FIELDS, PURPOSES, Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
 
 
@@ -215,6 +215,12 @@ def _check_control(control: pb.Control) -> None:
     _name(control.control_id, "control_id", limits.ID_CHARS_MAX)
     for field in ("actor", "reason"):
         _text(getattr(control, field), field)
+    if control.HasField("recorded_change") and control.recorded_change.kind not in CHANGE_KINDS:
+        detail = f"a recorded change is one of {', '.join(CHANGE_KINDS)}; got {control.recorded_change.kind[:80]!r}"
+        raise InvalidFrame(InvalidReason.BAD_CONTROL, detail)
+    if control.HasField("not_drift") and control.not_drift.until_ns <= control.at_ns:
+        detail = f"not_drift ends after it was said, at {control.at_ns} ns; got {control.not_drift.until_ns} ns"
+        raise InvalidFrame(InvalidReason.BAD_CONTROL, detail)
 
 
 def _column(raw: bytes, dtype: str, count: int, what: str) -> NDArray[Any]:

@@ -130,6 +130,11 @@ class StreamMonitor:
         return ended
 
     @property
+    def open(self) -> list[Event]:
+        """What is out of control, oldest first."""
+        return [item.event for item in self._head.open]
+
+    @property
     def is_paging(self) -> bool:
         """Out of control by more than lots differ by nature."""
         return any(item.event.verdict == "paging" for item in self._head.open)

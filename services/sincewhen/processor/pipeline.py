@@ -13,11 +13,11 @@ from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat
 from sincewhen.processor.detections import Source, detection
-from sincewhen.processor.event import Rows
+from sincewhen.processor.event import Marks, Rows
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.outputs import Outputs, ScoredBatch
-from sincewhen.processor.state import LOTS_MAX, StationState, ViewState
+from sincewhen.processor.state import CHANGES_MAX, LOTS_MAX, StationState, ViewMemory, ViewState
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.variance import LOTS_MIN
 from sincewhen.score.score import Scores, score
@@ -30,6 +30,7 @@ from sincewhen_schemas.messages import StationState as StateName
 STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
 _UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
 _SHARE_FRAMES = 100  # memory of the running shares
+_RESETS = {"cleaning", "replacement"}
 _SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
 _WEEK_NS = 7 * 24 * 3600 * 10**9
 
@@ -81,8 +82,34 @@ class Pipeline:
         outputs.statuses += [self.status(record.station_id, name, view) for name, view in state.views.items()]
 
     def _control(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
-        if record.control.WhichOneof("event") != "profile_activated":
-            return
+        control = record.control
+        kind = control.WhichOneof("event")
+        if kind == "profile_activated":
+            self._activate(state, record, outputs)
+        elif kind == "not_drift":
+            self._mute(state, record, outputs)
+        elif kind == "recorded_change":
+            for view in state.views.values():
+                told = (control.at_ns, control.recorded_change.kind)
+                view.memory.changes = sorted([*view.memory.changes, told])[-CHANGES_MAX:]
+        elif control.challenge.passed:
+            for name, view in state.views.items():
+                if control.challenge.view in {"", name}:
+                    view.memory.passed = sorted([*view.memory.passed, control.at_ns])[-CHANGES_MAX:]
+
+    def _mute(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
+        """Not drift: the direction of that detection is not looked at for a while, in the stream that it came from."""
+        told = record.control.not_drift
+        view = state.views.get(told.view, ViewState())
+        for stream, monitor in view.monitors.items():
+            source = self._source(record.station_id, told.view, stream, view)
+            for event in monitor.open:
+                if detection(source, event).detection_id == told.detection_id:
+                    view.memory.not_drift += event.paged_at_ns is not None
+                    ended = monitor.mute(event.ordinal, told.until_ns)
+                    outputs.detections.extend(detection(source, item) for item in ended)
+
+    def _activate(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
         event = record.control.profile_activated
         profile = self.profile_of(event.profile_sha)
         view = state.views.setdefault(event.view, ViewState())
@@ -156,6 +183,7 @@ class Pipeline:
         at_ns = frames.captured_at_ns
         scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
         lot_change, step = _begins(frames, memory.context, memory.last_captured_at_ns > 0)
+        marks = {stream: _marks(memory, profile, stream) for stream in view.monitors}
         ln_z: dict[str, NDArray[np.float32]] = {}
         for stream, monitor in view.monitors.items():
             gap_ns = spacing * monitor.null.n_max
@@ -167,7 +195,8 @@ class Pipeline:
                 if start in breaks:
                     monitor.restart()
                 rows = np.flatnonzero(keep[start:stop]) + start
-                seen = Rows(scores.positions[stream][rows], at_ns[rows], lot_change[rows], step[rows])
+                x = scores.positions[stream][rows]
+                seen = Rows(x, at_ns[rows], lot_change[rows], step[rows], marks[stream])
                 events, ln_z[stream][rows] = monitor.update(seen)
                 outputs.detections.extend(detection(source, event) for event in events)
         _settle(view, scores, int(at_ns[-1]))
@@ -219,6 +248,21 @@ def _begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[
         if name == "lot":
             lot_change |= changed
     return lot_change, step
+
+
+def _marks(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
+    """What people recorded, as far as it concerns a stream: what a cleaning resets, what a challenge part notices."""
+    library = profile.library(stream)
+    limit = None if library is None else library.decision_limit
+    return Marks(
+        changes=tuple(at_ns for at_ns, _ in memory.changes),
+        resets=tuple(at_ns for at_ns, kind in memory.changes if kind in _RESETS and _optical(stream)),
+        passed=() if limit is None else tuple((at_ns, limit) for at_ns in memory.passed),
+    )
+
+
+def _optical(stream: str) -> bool:
+    return stream.startswith(("embedding:", "t2:", "spe:", "factor:"))
 
 
 def _breaks(at_ns: NDArray[np.int64], last_ns: int, gap_ns: float) -> list[int]:

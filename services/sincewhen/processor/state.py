@@ -11,6 +11,7 @@ from sincewhen.profiles.profile import Profile
 
 MARKS_MAX = 64
 LOTS_MAX = 64
+CHANGES_MAX = 64
 
 
 class ViewMemory(msgspec.Struct):
@@ -26,6 +27,9 @@ class ViewMemory(msgspec.Struct):
     golden_lots: list[str] = msgspec.field(default_factory=list)  # the newest LOTS_MAX
     golden_shifts: list[str] = msgspec.field(default_factory=list)  # names of the calendar's shifts that were seen
     presence: Presence = msgspec.field(default_factory=Presence)
+    changes: list[tuple[int, str]] = msgspec.field(default_factory=list)  # recorded: time, kind; the newest CHANGES_MAX
+    passed: list[int] = msgspec.field(default_factory=list)  # challenge parts that passed, the newest CHANGES_MAX
+    not_drift: int = 0  # pages that people judged to be none
     unusable_share: float = 0.0  # running share of frames with nothing to judge
     new_regime_share: float = 0.0
 
