@@ -38,6 +38,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         lots=np.flatnonzero(history.lot).tolist(),
         resets=[history.position_of(at_ns) for at_ns in marks.resets],
         passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
+        latest=subject.alarm - history.first,
     )
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]

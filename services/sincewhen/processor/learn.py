@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
-from sincewhen.profiles.fit import Fitted, fit, fit_bases, lot_codes, slow_ratio
+from sincewhen.profiles.fit import Fitted, fit, fit_bases, known_regimes, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.variance import lot_runs, lots_known
@@ -124,6 +124,7 @@ def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -
         layers=fitted.layers,
         scalars=fitted.scalars,
         self_test=test,
+        regimes=known_regimes(golden),
         warnings=tuple(warnings),
     )
 
