@@ -139,7 +139,12 @@ class Pipeline:
         run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.monitors = {
-            stream: StreamMonitor(profile.null(stream), run_length, fingerprints=profile.fingerprints(stream))
+            stream: StreamMonitor(
+                profile.null(stream),
+                run_length,
+                fingerprints=profile.fingerprints(stream),
+                good_ns=profile.golden_until_ns,
+            )
             for stream in profile.streams
         }
         _enter(view, "in control", record.control.at_ns)
