@@ -10,7 +10,7 @@ from sincewhen.incidents.correlate import correlate
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
-from sincewhen.processor.learn import Refusal, Subject, build_profile
+from sincewhen.processor.learn import Refusal, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
@@ -79,6 +79,7 @@ class Alarm:
     status: Literal["ended"] | DatingStatus
     until: int | None  # last row out of control
     streams: tuple[str, ...]  # all that moved
+    cause: str = "unknown"  # what it looks like
 
     @property
     def known(self) -> Dating:
@@ -92,9 +93,12 @@ class Result:
     alarms: list[Alarm]
 
 
-def run(recording: Recording, golden: int, arl0: float, profile: Profile | None = None) -> Result:
-    """Monitor the rows after the first `golden` ones; arl0 is the run length of all streams together, in rows."""
-    learned: Profile | Refusal = profile or build_profile(recording.take(slice(golden)).golden(), Subject())
+def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refusal | None = None) -> Result:
+    """Monitor the rows after the first `golden` ones; arl0 is the run length of all streams together, in rows.
+
+    profile: what was learned of the golden rows; None: learn it now.
+    """
+    learned = profile or build_profile(recording.take(slice(golden)).golden())
     if isinstance(learned, Refusal):
         return Result(f"{learned.reason}: {learned.detail}", [])
     return Result(None, watch(recording, learned, arl0, golden))
@@ -147,6 +151,7 @@ def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
         status="ended" if incident.status == "ended" else incident.dating,
         until=incident.until_ns,
         streams=incident.streams,
+        cause=incident.cause,
     )
 
 
