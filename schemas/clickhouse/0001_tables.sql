@@ -25,6 +25,8 @@ CREATE TABLE frames (
     attributes Map(LowCardinality(String), String),
     decision LowCardinality(String),
     confidence Float32,
+    class_scores Map(LowCardinality(String), Float32),
+    evidence_key String,
     factors Map(LowCardinality(String), Float32),
     signals Map(LowCardinality(String), Float32),
     ln_z Map(LowCardinality(String), Float32)

@@ -1,6 +1,7 @@
 """`sincewhen backtest` as a user runs it."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -8,19 +9,32 @@ import pytest
 from click.testing import CliRunner
 
 from sincewhen.cli.__main__ import main
+from sincewhen.profiles.profile import decode_profile, encode_profile
+from sincewhen_schemas.reference import encode_reference
+from sincewhen_testing.references import pinned
+from sincewhen_testing.station import learned, stream
 from sincewhen_testing.streams import direction, noise
+
+N, D = 3400, 16
+
+
+def changed_rows() -> tuple[np.ndarray, np.ndarray]:
+    """Embeddings that move at row 2900, and where to."""
+    rng = np.random.default_rng(7)
+    x = noise(rng, N, D)
+    move = direction(rng, D)
+    x[2900:] += 3 * move
+    return x, move
 
 
 def arrays(folder: Path, **changed: np.ndarray) -> Path:
-    rng = np.random.default_rng(7)
-    x = noise(rng, 3400, 16)
-    x[2900:] += 3 * direction(rng, 16)
+    rng = np.random.default_rng(8)
     columns = {
-        "x": x,
-        "t": np.arange(len(x)) * 10**9,
-        "lot": np.array([f"L{i // 200}" for i in range(len(x))]),
-        "confidence": rng.uniform(0.8, 1, len(x)),
-        "factors": rng.standard_normal((len(x), 2)),
+        "x": changed_rows()[0],
+        "t": np.arange(N) * 10**9,
+        "lot": np.array([f"L{i // 200}" for i in range(N)]),
+        "confidence": rng.uniform(0.8, 1, N),
+        "factors": rng.standard_normal((N, 2)),
         "factor_names": np.array(["brightness", "contrast"]),
         **changed,
     }
@@ -30,9 +44,12 @@ def arrays(folder: Path, **changed: np.ndarray) -> Path:
 
 
 def run(file: Path, *extra: str) -> tuple[int, str, dict[str, object]]:
+    """Exit code, what it said on one line, the report."""
     out = file.parent / "out.json"
     result = CliRunner().invoke(main, ["backtest", str(file), "--arl0", "10000", "--json", str(out), *extra])
-    return result.exit_code, result.output, json.loads(out.read_text()) if out.exists() else {}
+    assert result.exception is None or isinstance(result.exception, SystemExit), result.exception
+    said = " ".join(result.output.split())
+    return result.exit_code, said, json.loads(out.read_text(), parse_constant=pytest.fail) if out.exists() else {}
 
 
 def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
@@ -49,6 +66,7 @@ def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
     assert set(alarm["confirmed"]) == {"at", "since", "since_low", "since_high", "shape"}
     assert abs(alarm["confirmed"]["since"] - 2900) <= 3
     assert alarm["at"] < 2930
+    assert alarm["cause"] == "unknown"
     assert "since row" in text
 
 
@@ -64,23 +82,143 @@ def test_too_few_golden_rows_are_no_error_but_a_reason(tmp_path: Path) -> None:
     ("changed", "words"),
     [
         ({"x": np.zeros(5)}, "`x` is a table"),
-        ({"x": np.full((3400, 4), np.nan)}, "the first is 0"),
-        ({"t": np.arange(3400)[::-1]}, "steps back; it does at row 1"),
+        ({"x": np.ones((N, 4), complex)}, "got complex128 (3400, 4): save it as x=..."),
+        ({"x": np.full((N, 4), np.nan)}, "the first is 0"),
+        ({"x": np.where(np.arange(N) == 9, 1e39, 0.5)[:, None]}, "`x` is finite and within ±1e+30; 1 rows are not"),
+        ({"t": np.arange(N)[::-1]}, "steps back; it does at row 1"),
         ({"t": np.arange(7)}, "`t` has one entry a row, 3400"),
-        ({"factors": np.zeros((3400, 3))}, "`factors` is (n, m)"),
+        ({"t": np.full(N, np.nan)}, "`t` is epoch nanoseconds, finite and below 2^62; got NaN only"),
+        ({"t": np.full(N, "2026-03-01")}, "`t` is numbers; got <U10"),
+        ({"factors": np.zeros((N, 3))}, "`factors` is (n, m)"),
+        ({"factors": np.full((N, 2), np.inf)}, "`factors` are within"),
+        ({"factor_names": np.array("brightness")}, "got m = 2 and <U10 () of names"),
+        ({"factor_names": np.array(["glare", "glare"])}, "`factor_names` are different names; got glare, glare"),
         ({"lot": np.array(["a"])}, "`lot` has one entry a row"),
+        ({"lot": np.full((N, 2), "a")}, "`lot` has one entry a row, 3400; got shape (3400, 2)"),
+        ({"lot": np.full(N, 0.5)}, "`lot` is strings; got float64"),
+        ({"confidence": np.full(N, "high")}, "`confidence` is numbers; got <U4"),
+        ({"confidence": np.full((N, 2), 0.5)}, "`confidence` has one entry a row, 3400; got shape (3400, 2)"),
+        ({"confidence": np.full(N, 90.0)}, "`confidence` is in 0..1, NaN = not measured; got 90..90"),
     ],
 )
 def test_bad_arrays_say_the_rule_the_value_and_the_way_out(
     tmp_path: Path, changed: dict[str, np.ndarray], words: str
 ) -> None:
-    code, text, _ = run(arrays(tmp_path, **changed), "--golden", "2400")
+    code, text, report = run(arrays(tmp_path, **changed), "--golden", "2400")
     assert code == 2
-    assert words in " ".join(text.split())
+    assert words in text
+    assert report == {}
 
 
-def test_a_file_that_is_no_archive_and_golden_rows_without_a_rest_are_refused(tmp_path: Path) -> None:
-    junk = tmp_path / "junk.npz"
-    junk.write_bytes(b"junk")
-    assert run(junk, "--golden", "10")[0] == 2
+def test_a_file_that_is_no_whole_archive_and_golden_rows_without_a_rest_are_refused(tmp_path: Path) -> None:
+    whole = arrays(tmp_path).read_bytes()
+    (tmp_path / "cut.npz").write_bytes(whole[: len(whole) // 2])
+    torn = bytearray(whole)
+    torn[2000] ^= 255
+    (tmp_path / "torn.npz").write_bytes(torn)
+    (tmp_path / "junk.npz").write_bytes(b"junk")
+    np.save(tmp_path / "one.npy", np.zeros((N, 4)))
+    for name, words in (
+        ("cut.npz", "is a whole .npz archive"),
+        ("torn.npz", "Bad CRC-32"),
+        ("junk.npz", "is a whole .npz archive"),
+        ("one.npy", "write it again with numpy.savez"),
+    ):
+        code, text, _ = run(tmp_path / name, "--golden", "10")
+        assert code == 2, name
+        assert words in text, text
     assert run(arrays(tmp_path), "--golden", "3400")[0] == 2
+
+
+@pytest.mark.parametrize("value", ["nan", "inf", "1", "-5"])
+def test_a_run_length_is_finite_and_at_least_2(tmp_path: Path, value: str) -> None:
+    code, text, _ = run(arrays(tmp_path), "--golden", "2400", "--arl0", value)
+    assert code == 2
+    assert "a run length is a finite number of rows, at least 2" in text
+
+
+@pytest.mark.parametrize("option", ["--json", "--profile-out"])
+def test_a_place_that_can_not_be_written_is_told_before_the_work(tmp_path: Path, option: str) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "junk.npz").write_bytes(b"junk")  # would be told first if the place were looked at later
+    code, text, _ = run(tmp_path / "junk.npz", "--golden", "10", option, str(tmp_path / "file" / "out"))
+    assert code == 2
+    assert "names a file that can be written" in text
+
+
+def test_a_profile_that_it_wrote_is_used_again_and_finds_the_same(tmp_path: Path) -> None:
+    file, kept = arrays(tmp_path), tmp_path / "kept" / "p.profile"
+    code, _, first = run(file, "--golden", "2400", "--profile-out", str(kept))
+    assert code == 0
+    code, _, second = run(file, "--golden", "2400", "--profile", str(kept))
+    assert code == 0
+    assert second["alarms"] == first["alarms"]
+    assert run(file, "--golden", "2400", "--profile", str(kept), "--profile-out", str(kept))[0] == 2
+    few = tmp_path / "few.profile"
+    assert run(file, "--golden", "23", "--profile-out", str(few))[0] == 0
+    assert not few.exists()
+
+
+def test_a_profile_is_used_whatever_its_one_layer_is_called_and_says_what_it_can_not_watch(tmp_path: Path) -> None:
+    data = stream(61)
+    kept = tmp_path / "p.profile"
+    kept.write_bytes(encode_profile(learned(data)[1]))  # of the layer "head" and of brightness
+    file = tmp_path / "stream.npz"
+    np.savez(file, x=data[0].astype(np.float32))
+    code, text, report = run(file, "--golden", "2000", "--profile", str(kept))
+    assert code == 0
+    assert "Alarm at row 26" in text, report
+    assert "Not watched, because factor:brightness of the profile is not in the rows" in text
+
+
+def test_a_profile_that_does_not_fit_is_bad_input_and_not_in_control(tmp_path: Path) -> None:
+    file, other, many = arrays(tmp_path), tmp_path / "other.profile", tmp_path / "many.profile"
+    profile = learned(stream(61))[1]
+    other.write_bytes(encode_profile(profile))
+    several = dict.fromkeys(("early", "middle", "head"), profile.layers["head"])
+    many.write_bytes(encode_profile(replace(profile, layers=several)))
+    for kept, has in (
+        (other, "has 'head' of 24: save"),
+        (many, "has 'early' of 24, 'middle' of 24, 'head' of 24: save"),
+    ):
+        code, text, _ = run(file, "--golden", "2400", "--profile", str(kept))
+        assert code == 2
+        assert "--profile has one layer, of the 16 columns of `x`" in text
+        assert has in text
+        assert "In control" not in text
+
+
+def test_a_torn_profile_or_reference_set_is_bad_input(tmp_path: Path) -> None:
+    file, torn = arrays(tmp_path), tmp_path / "torn"
+    whole = encode_profile(learned(stream(61))[1])
+    rng = np.random.default_rng(3)
+    for _ in range(200):
+        body = bytearray(whole[: int(rng.integers(1, len(whole)))] if rng.random() < 0.5 else whole)
+        body[int(rng.integers(0, min(len(body), 400)))] = int(rng.integers(0, 256))
+        try:
+            decode_profile(bytes(body))
+        except ValueError:
+            continue
+    torn.write_bytes(whole[:1000])
+    assert run(file, "--golden", "2400", "--profile", str(torn))[0] == 2
+    code, text, _ = run(file, "--golden", "2400", "--reference", str(torn))
+    assert code == 2
+    assert "a reference set is a whole .npz file" in text
+
+
+def test_a_reference_set_gives_the_change_its_name(tmp_path: Path) -> None:
+    x, move = changed_rows()
+    rng = np.random.default_rng(9)
+    known, kept, out = tmp_path / "set.npz", tmp_path / "set8.npz", tmp_path / "p.profile"
+    known.write_bytes(encode_reference(pinned(x[:32], {"haze": move, "dirt": direction(rng, D)})))
+    code, text, report = run(arrays(tmp_path), "--golden", "2400", "--reference", str(known), "--profile-out", str(out))
+    assert code == 0
+    alarms = report["alarms"]
+    assert isinstance(alarms, list)
+    assert [alarm["cause"] for alarm in alarms] == ["haze"]
+    assert "looks like haze" in text
+    assert len(decode_profile(out.read_bytes()).reference_sha) == 16
+    kept.write_bytes(encode_reference(pinned(x[:32, :8], {"haze": move[:8]})))
+    code, text, _ = run(arrays(tmp_path), "--golden", "2400", "--reference", str(kept))
+    assert code == 2
+    assert "--reference has exactly one layer of the 16 columns of `x`" in text

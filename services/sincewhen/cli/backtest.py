@@ -1,45 +1,77 @@
 """`sincewhen backtest`: arrays on disk through profile, detectors and onset."""
 
 import json
+import math
 import sys
 import time
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import click
-import numpy as np
-from numpy.typing import NDArray
 
+from sincewhen.cli.arrays import LAYER, BadArrays, read_recording
+from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
-from sincewhen.profiles.profile import Profile, decode_profile
+from sincewhen.processor.learn import Refusal, Subject, build_profile
+from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
+from sincewhen_schemas.reference import decode_reference, reference_sha
 
-BAD_INPUT = 2
-_ROW_NS = 10**9
+_ARL0_MIN = 2
+_GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
+_MADE = click.Path(dir_okay=False, path_type=Path)
 
 
-class BadArrays(click.ClickException):
-    """Arrays that break a rule: exit code 2."""
+def _run_length(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
+    if not _ARL0_MIN <= value < math.inf:
+        raise click.BadParameter(f"a run length is a finite number of rows, at least {_ARL0_MIN}; got {value}")
+    return value
 
-    exit_code = BAD_INPUT
+
+def _can_be_written(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
+    """Before the work, not after it."""
+    if path is None:
+        return None
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        new = not path.exists()
+        path.open("ab").close()
+        if new:
+            path.unlink()
+    except OSError as error:
+        raise click.BadParameter(f"it names a file that can be written; got {path} ({error}): name another") from error
+    return path
 
 
 @click.command()
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=_GIVEN)
 @click.option("--golden", type=click.IntRange(min=1), required=True, help="The first N rows are in control.")
-@click.option("--arl0", type=click.FloatRange(min=2), required=True, help="Rows between false alarms in control.")
-@click.option("--json", "out", type=click.Path(dir_okay=False, path_type=Path), help="Where to write the result.")
-@click.option("--profile", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="A built profile.")
-def backtest(file: Path, golden: int, arl0: float, out: Path | None, profile: Path | None) -> None:
+@click.option("--arl0", type=float, required=True, callback=_run_length, help="Rows between false alarms in control.")
+@click.option("--json", "out", type=_MADE, callback=_can_be_written, help="Where to write the result.")
+@click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
+@click.option("--reference", type=_GIVEN, help="A reference set of the same model: what changes look like, by name.")
+@click.option("--profile-out", type=_MADE, callback=_can_be_written, help="Where to write the profile it learned.")
+def backtest(
+    file: Path,
+    golden: int,
+    arl0: float,
+    out: Path | None,
+    given: Path | None,
+    reference: Path | None,
+    profile_out: Path | None,
+) -> None:
     """Find and date the changes in FILE.npz: `x` (n, d), optionally t, lot, confidence, factors, factor_names.
 
     Exit code 0, also when no profile can be learned (the reason is printed); 2 on bad input.
     """
+    if given and (reference or profile_out):
+        raise click.UsageError("--profile is built already; --reference and --profile-out are for one that is learned")
     started = time.monotonic()
     recording = read_recording(file, golden)
-    built = _read_profile(profile) if profile else None
-    result = run(recording, golden, arl0, built)
-    n, d = recording.x.shape
+    n, d = recording.layers[LAYER].shape
+    recording, profile = _with_profile(recording, d, given) if given else _learned(recording, d, golden, reference)
+    result = run(recording, golden, arl0, profile)
     report = {
         "n": n,
         "d": d,
@@ -50,8 +82,9 @@ def backtest(file: Path, golden: int, arl0: float, out: Path | None, profile: Pa
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text(json.dumps(report, indent=2) + "\n")
+        out.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+    if profile_out and isinstance(profile, Profile):
+        profile_out.write_bytes(encode_profile(profile))
     _print(result)
 
 
@@ -62,68 +95,59 @@ def as_json(alarm: Alarm) -> dict[str, Any]:
         **known,
         "status": alarm.status,
         "until": alarm.until,
-        "cause": "unknown",
+        "cause": alarm.cause,
         "confirmed": None if alarm.confirmed is None else _without_p_ramp(alarm.confirmed),
     }
 
 
-def read_recording(file: Path, golden: int) -> Recording:
-    """Read and check FILE.npz. Raises BadArrays with the rule, the value, the way out."""
+def _with_profile(recording: Recording, d: int, path: Path) -> tuple[Recording, Profile]:
+    """A built profile, and the rows as the layer that it judges."""
     try:
-        with np.load(file, allow_pickle=False) as arrays:
-            data = {name: arrays[name] for name in arrays.files}
-    except (OSError, ValueError, EOFError) as error:
-        msg = f"{file} is no .npz of plain arrays ({error}): write it with numpy.savez, strings as str, not object"
-        raise BadArrays(msg) from error
-    x = data.get("x")
-    if x is None or x.ndim != 2 or not x.size or not np.issubdtype(x.dtype, np.number):  # noqa: PLR2004 - a table
-        shape = "nothing" if x is None else f"{x.dtype} {x.shape}"
-        raise BadArrays(f"`x` is a table of numbers (n, d) with n, d >= 1; got {shape}: save it as x=...")
-    if golden >= len(x):
-        raise BadArrays(f"--golden is below the number of rows, {len(x)}; got {golden}: leave rows to monitor")
-    if not np.isfinite(x).all():
-        rows = np.flatnonzero(~np.isfinite(x).all(axis=1))
-        raise BadArrays(f"`x` is finite; {len(rows)} rows are not, the first is {rows[0]}: drop or repair them")
-    at_ns = _rows("t", data.get("t", np.arange(len(x)) * _ROW_NS), len(x)).astype(np.int64)
-    if (np.diff(at_ns) < 0).any():
-        row = int(np.argmax(np.diff(at_ns) < 0)) + 1
-        raise BadArrays(f"`t` never steps back; it does at row {row}: sort the rows by time")
-    lot = data.get("lot")
-    return Recording(
-        x=x.astype(np.float32),
-        at_ns=at_ns,
-        scalars=_scalars(data, len(x)),
-        lot=None if lot is None else _rows("lot", lot, len(x)).astype(str).astype(object),
-    )
-
-
-def _scalars(data: dict[str, NDArray[Any]], n: int) -> dict[str, NDArray[np.float64]]:
-    scalars: dict[str, NDArray[np.float64]] = {}
-    if "confidence" in data:
-        scalars["confidence"] = _rows("confidence", data["confidence"], n).astype(np.float64)
-    if "factors" in data:
-        factors = _rows("factors", data["factors"], n)
-        names = data.get("factor_names", np.arange(factors.shape[1] if factors.ndim > 1 else 0))
-        if factors.ndim != 2 or len(names) != factors.shape[1]:  # noqa: PLR2004 - a table
-            raise BadArrays(
-                f"`factors` is (n, m) with m names in `factor_names`; got {factors.shape} and {len(names)} names"
-            )
-        for index, name in enumerate(names.astype(str)):
-            scalars[f"factor:{name}"] = factors[:, index].astype(np.float64)
-    return scalars
-
-
-def _rows(name: str, values: NDArray[Any], n: int) -> NDArray[Any]:
-    if values.ndim == 0 or len(values) != n:
-        raise BadArrays(f"`{name}` has one entry a row, {n}; got shape {values.shape}: cut it like `x`")
-    return values
-
-
-def _read_profile(path: Path) -> Profile:
-    try:
-        return decode_profile(path.read_bytes())
-    except ValueError as error:
+        profile = decode_profile(path.read_bytes())
+    except (OSError, ValueError) as error:
         raise BadArrays(f"{path} is no profile of this release ({error}): build it again") from error
+    dims = {name: len(layer.basis.center) for name, layer in profile.layers.items()}
+    if list(dims.values()) != [d]:
+        raise BadArrays(
+            f"--profile has one layer, of the {d} columns of `x`; {path} has {_layers(dims)}: "
+            "save the rows of that layer as `x`, or build a profile from such rows"
+        )
+    missing = sorted(
+        {name for name in profile.scalars if not name.startswith(("t2:", "spe:"))} - set(recording.scalars)
+    )
+    if missing:
+        click.echo(f"Not watched, because {', '.join(missing)} of the profile is not in the rows.", err=True)
+    return _as_layer(recording, next(iter(dims))), profile
+
+
+def _learned(recording: Recording, d: int, golden: int, path: Path | None) -> tuple[Recording, Profile | Refusal]:
+    """A profile from the golden rows, with the causes of a reference set, and the rows as the layer of that set."""
+    if path is None:
+        return recording, build_profile(recording.take(slice(golden)).golden())
+    try:
+        encoded = path.read_bytes()
+        reference = decode_reference(encoded)
+    except (OSError, ValueError) as error:
+        raise BadArrays(f"--reference {path}: {error}") from error
+    dims = {name: values.shape[1] for name, values in reference.clean.items()}
+    fitting = [name for name, width in dims.items() if width == d]
+    if LAYER not in fitting and len(fitting) != 1:
+        raise BadArrays(
+            f"--reference has exactly one layer of the {d} columns of `x`, or one that is named {LAYER!r}; {path} has "
+            f"{_layers(dims)}: build it with the model and the layer that made `x`"
+        )
+    recording = _as_layer(recording, LAYER if LAYER in fitting else fitting[0])
+    subject = Subject(reference.station_id, reference.view, reference.model_name, reference.model_version)
+    rows = recording.take(slice(golden)).golden()
+    return recording, build_profile(rows, subject, reference, reference_sha(encoded))
+
+
+def _as_layer(recording: Recording, name: str) -> Recording:
+    return replace(recording, layers={name: recording.layers[LAYER]})
+
+
+def _layers(dims: Mapping[str, int]) -> str:
+    return ", ".join(f"{name!r} of {width}" for name, width in dims.items()) or "none"
 
 
 def _without_p_ramp(dating: Dating) -> dict[str, Any]:
@@ -137,9 +161,10 @@ def _print(result: Result) -> None:
     if not result.alarms:
         click.echo("In control: no change found.")
     for alarm in result.alarms:
-        known = alarm.confirmed or alarm.first
+        known = alarm.known
         until = "" if alarm.until is None else f", until row {alarm.until}"
+        cause = "" if alarm.cause == UNKNOWN else f", looks like {alarm.cause.replace('_', ' ')}"
         click.echo(
             f"Alarm at row {alarm.first.at}: {known.shape} change since row {known.since} "
-            f"[{known.since_low}..{known.since_high}]{until} ({alarm.status})"
+            f"[{known.since_low}..{known.since_high}]{until}{cause} ({alarm.status})"
         )

@@ -2,30 +2,43 @@
 
 import json
 import os
+import shlex
 from typing import Any
+from urllib.parse import quote
 
 import click
 import httpx
 
+DEFAULT_SERVER = "http://127.0.0.1:8099"
 _TIMEOUT_S = 120.0
 server_option = click.option(
-    "--server", envvar="SINCEWHEN_SERVER", default="http://127.0.0.1:8099", show_default=True, help="Where it serves."
+    "--server", envvar="SINCEWHEN_SERVER", default=DEFAULT_SERVER, show_default=True, help="Where it serves."
 )
 json_option = click.option("--json", "as_json", is_flag=True, help="The API's answer as it is.")
 
 
-def ask(server: str, method: str, path: str, **arguments: Any) -> Any:  # noqa: ANN401 - decoded JSON
-    """One request. What goes wrong becomes a message that says what to do."""
+def ask(server: str, method: str, *path: str, **arguments: Any) -> Any:  # noqa: ANN401 - decoded JSON
+    """One question to /api/v1. What goes wrong becomes a message that says what to do."""
+    answer = request(server, method, *path, **arguments)
+    try:
+        return answer.json()
+    except ValueError as error:
+        raise click.ClickException(f"{server} answered with something else than JSON: is it a SinceWhen?") from error
+
+
+def request(server: str, method: str, *path: str, **arguments: Any) -> httpx.Response:  # noqa: ANN401 - httpx's own
+    """The answer, which is no error. path: its parts behind /api/v1, of any characters."""
     token = os.environ.get("SINCEWHEN_TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
+    url = "/".join([server.rstrip("/"), "api/v1", *(quote(part, safe="") for part in path)])
     try:
-        answer = httpx.request(method, f"{server}{path}", headers=headers, timeout=_TIMEOUT_S, **arguments)
-    except httpx.HTTPError as error:
+        answer = httpx.request(method, url, headers=headers, timeout=_TIMEOUT_S, **arguments)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
         raise click.ClickException(f"no answer from {server} ({error}): is `sincewhen up` running there?") from error
     if answer.is_error:
         detail = answer.json()["detail"] if "json" in answer.headers.get("content-type", "") else answer.text[:200]
         raise click.ClickException(f"{answer.status_code}: {detail}")
-    return answer.json()
+    return answer
 
 
 @click.command()
@@ -33,7 +46,7 @@ def ask(server: str, method: str, path: str, **arguments: Any) -> Any:  # noqa: 
 @json_option
 def incidents(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
     """List incidents, newest first."""
-    found = ask(server, "GET", "/api/v1/incidents")
+    found = ask(server, "GET", "incidents")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -50,7 +63,7 @@ def incidents(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passe
 @json_option
 def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
     """Tell whether this station was out of control, and since when."""
-    found = ask(server, "GET", "/api/v1/since", params={"station": station, **({"at": at} if at else {})})
+    found = ask(server, "GET", "since", params={"station": station, **({"at": at} if at else {})})
     if as_json:
         click.echo(json.dumps(found, indent=2))
     elif found["out_of_control"]:
@@ -65,7 +78,7 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
 @json_option
 def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
     """Lots, supplier lots, shifts, skus and units that are suspect."""
-    found = ask(server, "GET", f"/api/v1/incidents/{incident}/scope")
+    found = ask(server, "GET", "incidents", incident, "scope")
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
@@ -75,48 +88,34 @@ def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - 
     click.echo(f"{len(found['units'])} units are suspect (--json lists them)")
 
 
-@click.group()
-def profile() -> None:
-    """What in-control looks like: build, list, show, activate."""
-
-
-@profile.command()
-@click.option("--station", required=True)
-@click.option("--view", default="main", show_default=True)
-@click.option("--from", "from_", required=True, help="ISO 8601")
-@click.option("--to", required=True, help="ISO 8601")
+@click.command()
 @server_option
-def build(station: str, view: str, from_: str, to: str, server: str) -> None:
-    """Learn a profile from a window of production; prints what to look at before activating it."""
-    body = {"station": station, "view": view, "from": from_, "to": to}
-    click.echo(json.dumps(ask(server, "POST", "/api/v1/profiles", json=body), indent=2))
+@json_option
+def stations(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
+    """Every view of every station: its state, and what learning still misses or may begin with."""
+    found = ask(server, "GET", "stations")
+    if as_json:
+        click.echo(json.dumps(found, indent=2))
+        return
+    if not found:
+        click.echo("NO DATA: no agent has sent a frame yet.")
+    for item in found:
+        silent = " NO DATA" if item["silent"] else ""
+        click.echo(
+            f"{item['station_id']}  {item['view']}  {item['state']}{silent}  since {item['since'] or 'never'}  "
+            f"{item['frames']} frames, the last {item['last_captured_at'] or 'never'}"
+        )
+        if item["missing"]:
+            click.echo(f"  still missing: {', '.join(item['missing'])}")
+        if item["proposal"]:
+            click.echo(f"  a profile can be built: {_build_command(item, server)}")
 
 
-@profile.command(name="list")
-@server_option
-def list_(server: str) -> None:
-    """All profiles."""
-    for item in ask(server, "GET", "/api/v1/profiles"):
-        active = "active" if item["active"] else ""
-        click.echo(f"{item['sha']}  {item['station_id']}  {item['view']}  {item['frames']} frames  {active}")
-
-
-@profile.command()
-@click.argument("sha")
-@server_option
-def show(sha: str, server: str) -> None:
-    """One profile: frames, lots, streams, warnings, A/A."""
-    click.echo(json.dumps(ask(server, "GET", f"/api/v1/profiles/{sha}"), indent=2))
-
-
-@profile.command()
-@click.argument("sha")
-@click.option("--reason", required=True)
-@server_option
-def activate(sha: str, reason: str, server: str) -> None:
-    """Watch the station by this profile from now on."""
-    done = ask(server, "POST", f"/api/v1/profiles/{sha}/activate", json={"reason": reason})
-    click.echo(f"{done['station_id']} {done['view']} is watched by {sha} from now on.")
+def _build_command(item: dict[str, Any], server: str) -> str:
+    window = item["proposal"]
+    command = ["sincewhen", "profile", "build", "--station", item["station_id"], "--view", item["view"]]
+    command += ["--from", window["from"], "--to", window["to"]]
+    return shlex.join(command if server == DEFAULT_SERVER else [*command, "--server", server])
 
 
 def _line(item: dict[str, Any]) -> str:

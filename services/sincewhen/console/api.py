@@ -1,27 +1,53 @@
-"""/api/v1: incidents, scope, since, stations, profiles, dead letters."""
+"""/api/v1: incidents, scope, since, stations, blind time, profiles, reference sets, dead letters."""
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from fastapi import APIRouter, HTTPException, Query
+from fastapi import APIRouter, HTTPException, Query, Request, Response
+from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field
 
+from sincewhen.console.body import body_of
 from sincewhen.console.times import from_iso
-from sincewhen.console.views import found, incident_json, newest_first, scope_json, station_json
-from sincewhen.embedded import learning
+from sincewhen.console.views import (
+    blind_json,
+    found,
+    heard_of,
+    incident_json,
+    newest_first,
+    reference_json,
+    scope_json,
+    station_json,
+)
+from sincewhen.embedded import learning, references
 from sincewhen.embedded.runner import Runner
 from sincewhen.processor.learn import Refusal
 from sincewhen.store import read
+from sincewhen_schemas.limits import CAPTURED_AT_MIN_NS, ID_CHARS_MAX, REFERENCE_BYTES_MAX
 from sincewhen_schemas.messages import Incident
+
+_WINDOW_MAX_NS = 4_102_444_800_000_000_000  # 2100-01-01
+_BYTES = "application/octet-stream"
+Limit = Annotated[int, Query(ge=1, le=1000)]
 
 
 class Window(BaseModel):
-    """Golden frames: production of this view between two instants."""
+    """Golden frames: production of this view between two instants. reference: a sha, "newest" or "none"."""
 
     station: str
-    view: str = ""
+    view: str = "main"
     from_: Annotated[datetime, Field(alias="from")]
     to: datetime
+    reference: Annotated[str, Field(max_length=ID_CHARS_MAX)] = references.NEWEST
+
+    def instants(self) -> tuple[int, int]:
+        """Epoch ns."""
+        from_ns, to_ns = from_iso(self.from_), from_iso(self.to)
+        if not CAPTURED_AT_MIN_NS <= from_ns < to_ns <= _WINDOW_MAX_NS:
+            got = f"{self.from_.isoformat()} to {self.to.isoformat()}"
+            way_out = "take the proposal of /api/v1/stations, or a part of it"
+            raise HTTPException(422, f"a window begins before it ends, both in 2000..2100; got {got}: {way_out}")
+        return from_ns, to_ns
 
 
 class Activation(BaseModel):
@@ -46,6 +72,7 @@ def api_router(runner: Runner) -> APIRouter:
     @router.get("/since")
     def since(station: str, at: Annotated[datetime | None, Query()] = None) -> dict[str, Any]:
         """The incident of a station that holds an instant (default: the newest that is open)."""
+        heard_of(runner, station)
         at_ns = None if at is None else from_iso(at)
         for incident in newest_first(runner):
             covers = incident.status == "open" if at_ns is None else _covers(incident, at_ns)
@@ -57,11 +84,18 @@ def api_router(runner: Runner) -> APIRouter:
     def stations() -> list[dict[str, Any]]:
         return [station_json(status) for status in runner.stations()]
 
+    @router.get("/blind-time")
+    def blind_time(station: str, limit: Limit = 100) -> list[dict[str, Any]]:
+        """Time in which the station made product that nobody monitored, newest first."""
+        heard_of(runner, station)
+        return [blind_json(station, row) for row in read.blind_time(runner.connection, station, limit)]
+
     @router.get("/dead-letters")
-    def dead_letters(limit: Annotated[int, Query(ge=1, le=1000)] = 100) -> list[dict[str, Any]]:
+    def dead_letters(limit: Limit = 100) -> list[dict[str, Any]]:
         return read.dead_letters(runner.connection, limit)
 
     _profiles(router, runner)
+    _references(router, runner)
     return router
 
 
@@ -82,9 +116,21 @@ def _profiles(router: APIRouter, runner: Runner) -> None:
         except KeyError:
             raise HTTPException(404, f"there is no profile {sha[:64]!r}: list them with /api/v1/profiles") from None
 
+    @router.get("/profiles/{sha}/body", response_class=Response, responses={200: {"content": {_BYTES: {}}}})
+    def body(sha: str) -> Response:
+        """The profile itself, as `sincewhen backtest --profile` takes it."""
+        show(sha)
+        return Response(runner.log.body(sha), media_type=_BYTES)
+
     @router.post("/profiles", status_code=201)
     def build(window: Window) -> dict[str, Any]:
-        made = learning.build(runner, window.station, window.view, from_iso(window.from_), from_iso(window.to))
+        from_ns, to_ns = window.instants()
+        heard_of(runner, window.station, window.view)
+        try:
+            made = learning.build(runner, window.station, window.view, from_ns, to_ns, window.reference)
+        except KeyError:
+            what = f"reference set {window.reference!r} of {window.station} {window.view}"
+            raise HTTPException(404, f"there is no {what}: list them with /api/v1/references") from None
         if isinstance(made, Refusal):
             raise HTTPException(422, f"{made.reason}: {made.detail}")
         return made
@@ -93,3 +139,20 @@ def _profiles(router: APIRouter, runner: Runner) -> None:
     def activate(sha: str, activation: Activation) -> dict[str, Any]:
         show(sha)
         return learning.activate(runner, sha, "admin", activation.reason)
+
+
+def _references(router: APIRouter, runner: Runner) -> None:
+    @router.get("/references")
+    def listed() -> list[dict[str, Any]]:
+        return [reference_json(about) for about in references.listed(runner)]
+
+    @router.post("/references", status_code=201, openapi_extra={"requestBody": {"content": {_BYTES: {}}}})
+    async def keep(request: Request) -> dict[str, Any]:
+        """Keep a reference set of `sincewhen-edge reference build`."""
+        encoded = await body_of(request, REFERENCE_BYTES_MAX)
+        if encoded is None:
+            raise HTTPException(413, f"a reference set has at most {REFERENCE_BYTES_MAX} bytes: pin fewer images")
+        try:
+            return reference_json(await run_in_threadpool(references.keep, runner, encoded))
+        except ValueError as error:
+            raise HTTPException(422, str(error)) from error

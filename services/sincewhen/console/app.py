@@ -16,6 +16,7 @@ from sincewhen.console.ingest import ingest_router
 from sincewhen.console.pages import pages_router
 from sincewhen.console.problem import on_http, on_validation, problem
 from sincewhen.embedded.runner import Runner
+from sincewhen.log.log import LogUnavailable
 from sincewhen.store.connect import StoreUnavailable
 
 _CSP = (
@@ -28,6 +29,7 @@ def make_app(runner: Runner, token: str) -> FastAPI:
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(StoreUnavailable, _unwell)
+    app.add_exception_handler(LogUnavailable, _unwell)
     app.include_router(ingest_router(runner))
     app.include_router(api_router(runner))
     app.include_router(pages_router(runner))

@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 from sincewhen.console.times import iso
 from sincewhen.console.views import found, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
+from sincewhen.store import read
 from sincewhen_schemas.messages import Incident
 
 _SHAPES = {"abrupt": "suddenly", "gradual": "gradually", "undecided": "in a way that is not clear yet"}
@@ -21,7 +22,13 @@ _STREAMS = {
     "factor": "the image's",
     "signal": "the signal",
 }
+_BLIND = {
+    "sequence_gap": "frames were lost on the way",
+    "silent": "no frame came",
+    "agent_off": "the agent did not observe",
+}
 _UNITS_SHOWN = 200
+_BLIND_SHOWN = 5
 
 
 def pages_router(runner: Runner) -> APIRouter:
@@ -43,7 +50,13 @@ def pages_router(runner: Runner) -> APIRouter:
     def incident(request: Request, incident_id: str) -> HTMLResponse:
         known = found(runner, incident_id)
         scope = scope_json(runner, known)
-        page = {"incident": _shown(known), "scope": scope, "strip": _strip(known, runner), "units_shown": _UNITS_SHOWN}
+        page = {
+            "incident": _shown(known),
+            "scope": scope,
+            "strip": _strip(known, runner),
+            "blind": _blind(known, runner),
+            "units_shown": _UNITS_SHOWN,
+        }
         return templates.TemplateResponse(request, "incident.html", page)
 
     return router
@@ -61,8 +74,20 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "interval": _interval(_clock(incident.since_low_ns), _clock(incident.since_high_ns)),
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
         "how": _SHAPES[incident.shape],
+        "cause": incident.cause.replace("_", " "),
         "changed": sorted({_words(stream) for stream in incident.streams}),
     }
+
+
+def _blind(incident: Incident, runner: Runner) -> list[str]:
+    """Blind time in the incident's window, newest first."""
+    until = {} if incident.until_ns is None else {"high_ns": incident.until_ns}
+    found = read.blind_time(runner.connection, incident.station_id, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
+    return [
+        f"{_clock(row['since_ns'])} to {_clock(row['until_ns'])}, view {row['view']}: {_BLIND[row['reason']]}"
+        + (f" ({row['frames_missed']})" if row["frames_missed"] else "")
+        for row in found
+    ]
 
 
 def _words(stream: str) -> str:

@@ -2,13 +2,18 @@
 
 from typing import Any
 
+import msgspec
 from fastapi import HTTPException
 
 from sincewhen.console.times import iso
 from sincewhen.embedded import learning
+from sincewhen.embedded.references import About
 from sincewhen.embedded.runner import Runner
 from sincewhen.store import read
+from sincewhen_schemas.limits import ID_CHARS_MAX, STATION_CHARS_MAX
 from sincewhen_schemas.messages import Incident, StationStatus
+
+_VIEWS_SHOWN = 20
 
 
 def newest_first(runner: Runner) -> list[Incident]:
@@ -20,6 +25,19 @@ def found(runner: Runner, incident_id: str) -> Incident:
     if incident is None:
         raise HTTPException(404, f"there is no incident {incident_id[:64]!r}: list them with /api/v1/incidents")
     return incident
+
+
+def heard_of(runner: Runner, station: str, view: str | None = None) -> None:
+    """Refuses a station, or a view of it, that nobody heard of and nobody listed."""
+    known = [(status.station_id, status.view) for status in runner.stations()]
+    if any(station == there and view in {None, name} for there, name in known):
+        return
+    what = (
+        f"station {station[:STATION_CHARS_MAX]!r}" if view is None else f"view {view[:ID_CHARS_MAX]!r} of {station!r}"
+    )
+    nearest = sorted(known, key=lambda place: place[0] != station)[:_VIEWS_SHOWN]
+    names = "; ".join(f"{there} {name}" for there, name in nearest) or "none yet"
+    raise HTTPException(404, f"there is no {what}; stations and views there are: {names}")
 
 
 def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
@@ -41,6 +59,22 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "lots": [row["value"] for row in scope["lot"]],
         "units_suspect": len(scope["unit_id"]),
     }
+
+
+def blind_json(station: str, row: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "station_id": station,
+        "view": row["view"],
+        "since": iso(row["since_ns"]),
+        "until": iso(row["until_ns"]),
+        "reason": row["reason"],
+        "frames_missed": row["frames_missed"],
+    }
+
+
+def reference_json(about: About) -> dict[str, Any]:
+    known = msgspec.structs.asdict(about)
+    return {**known, "built_at": iso(known.pop("built_at_ns"))}
 
 
 def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
@@ -78,5 +112,6 @@ def station_json(status: StationStatus) -> dict[str, Any]:
         "last_captured_at": iso(status.last_captured_at_ns or None),
         "profile": status.profile_sha or None,
         "missing": list(status.missing),
-        "proposal": window and {"from": iso(window["from_ns"]), "to": iso(window["until_ns"])},
+        # the last frame is within: times outside have microseconds
+        "proposal": window and {"from": iso(window["from_ns"]), "to": iso(window["until_ns"] + 999)},
     }

@@ -6,8 +6,10 @@ from typing import Any
 
 import msgspec
 
+from sincewhen.embedded.references import chosen
 from sincewhen.embedded.runner import Runner
 from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
+from sincewhen.profiles.library import Library
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen.store import read
 from sincewhen.store.write import write_profile
@@ -23,13 +25,16 @@ def proposal(status: StationStatus) -> dict[str, int] | None:
     return {"from_ns": status.learning_since_ns, "until_ns": status.last_captured_at_ns}
 
 
-def build(runner: Runner, station: str, view: str, from_ns: int, until_ns: int) -> dict[str, Any] | Refusal:
-    """Learn from the window; the profile is kept under its sha, not yet active."""
+def build(
+    runner: Runner, station: str, view: str, from_ns: int, until_ns: int, reference: str
+) -> dict[str, Any] | Refusal:
+    """Learn from the window; the profile is kept under its sha, not yet active. Raises KeyError for a reference set."""
     overlap = _open_incident(runner, station, until_ns)
     if overlap is not None:
         return overlap
     golden, version = read.golden(runner.connection, station, view, from_ns, until_ns)
-    learned = build_profile(golden, Subject(station, view, "", version))
+    named = chosen(runner, reference, station, view, version)
+    learned = build_profile(golden, Subject(station, view, "", version), *named)
     if isinstance(learned, Refusal):
         return learned
     body = encode_profile(learned)
@@ -85,10 +90,24 @@ def summary(sha: str, profile: Profile) -> dict[str, Any]:
         "lots": profile.lots,
         "streams": list(profile.streams),
         "warnings": list(profile.warnings),
+        "reference": profile.reference_sha or None,
+        "causes": {name: _causes(layer.library) for name, layer in profile.layers.items() if layer.library},
         "self_test": {
             "frames": test.frames,
             "arl0": test.arl0,
             "alarms": test.alarms,
             "alarms_max": test.alarms_max,
         },
+    }
+
+
+def _causes(library: Library) -> dict[str, Any]:
+    """What a layer knows by name, what it can't tell apart, and from which displacement on decisions flip."""
+    families: dict[int, list[str]] = {}
+    for cause, number in dict.fromkeys(zip(library.causes, library.families, strict=True)):
+        families.setdefault(number, []).append(cause)
+    return {
+        "known": list(dict.fromkeys(library.causes)),
+        "families": list(families.values()),
+        "decision_limits": library.limits,
     }

@@ -3,6 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
+from sincewhen.detect.naming import UNKNOWN
 from sincewhen_schemas.messages import Detection, Incident
 
 _SQUARED = ("t2:", "spe:")
@@ -53,6 +54,13 @@ def _belongs(group: list[Detection], detection: Detection) -> bool:
     return until is not None and detection.since_ns <= until
 
 
+def _cause(members: Iterable[Detection]) -> str:
+    """The name that fits best among those that the members have."""
+    named = [member for member in members if member.cause != UNKNOWN]
+    best = max(named, key=lambda d: (d.cause_cosine, d.detection_id), default=None)
+    return UNKNOWN if best is None else best.cause
+
+
 def _paged(detection: Detection) -> int:
     return detection.alarm_at_ns if detection.paged_at_ns is None else detection.paged_at_ns
 
@@ -67,6 +75,7 @@ def _incident(group: list[Detection]) -> Incident:
         station_id=first.station_id,
         status="ended" if ended else "open",
         severity="page",
+        cause=_cause(group),
         dating=chief.dating,
         opened_at_ns=min(_paged(member) for member in group),
         since_ns=chief.since_ns,

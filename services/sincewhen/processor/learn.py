@@ -1,6 +1,7 @@
 """Learning: golden frames become a profile that passed its A/A self-test, or a refusal that says what is missing."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 import numpy as np
@@ -50,12 +51,15 @@ class Subject:
 
 
 def build_profile(
-    golden: Golden, subject: Subject | None = None, reference: ReferenceSet | None = None
+    golden: Golden,
+    subject: Subject | None = None,
+    reference: ReferenceSet | None = None,
+    reference_sha: str = "",
 ) -> Profile | Refusal:
     """Learn from golden frames in order of capture: 40 % basis, 40 % mean, quantiles and nulls, 20 % A/A.
 
     Once A/A has passed, means, quantiles and nulls are fitted again on the last 60 %, with the basis fixed.
-    reference: the same model version's reference set, for fingerprints.
+    reference: the same model version's reference set, for fingerprints; reference_sha: its name.
     """
     frames = golden.n
     if frames < FRAMES_MIN:
@@ -73,12 +77,9 @@ def build_profile(
     if slow is not None:
         return slow
     subject = subject or Subject()
-    if reference is not None and reference.model_version != subject.model_version:
-        detail = (
-            f"a reference set is of the profile's model version {subject.model_version!r}; got "
-            f"{reference.model_version!r}: run `sincewhen-edge reference build` with the running model"
-        )
-        return Refusal(RefusalReason.OTHER_MODEL, detail)
+    other = None if reference is None else _other_model(golden, subject, reference)
+    if other is not None:
+        return other
     test = _self_test(_profile(golden, trial, subject, SelfTest(0, 0, {}, 0)), golden.rows(second, frames))
     failed = [f"{stream} ({count})" for stream, count in test.alarms.items() if count > test.alarms_max]
     if failed:
@@ -87,7 +88,35 @@ def build_profile(
             f"alarms a stream are chance; got more in {', '.join(failed)}: choose a steadier or longer window"
         )
         return Refusal(RefusalReason.SELF_TEST_FAILED, detail)
-    return _profile(golden, fit(golden.rows(first, frames), bases, by_lot=by_lot, reference=reference), subject, test)
+    fitted = fit(golden.rows(first, frames), bases, by_lot=by_lot, reference=reference)
+    return replace(_profile(golden, fitted, subject, test), reference_sha=reference_sha)
+
+
+def _other_model(golden: Golden, subject: Subject, reference: ReferenceSet) -> Refusal | None:
+    """A reference set that is not of the model that made the frames."""
+    way_out = "run `sincewhen-edge reference build` with the running model"
+    if reference.model_version != subject.model_version:
+        detail = (
+            f"a reference set is of the profile's model version {subject.model_version!r}; got "
+            f"{reference.model_version!r}: {way_out}"
+        )
+        return Refusal(RefusalReason.OTHER_MODEL, detail)
+    frames, pinned = _dims(golden.layers), _dims(reference.clean)
+    same = {name for name, dims in frames.items() if pinned.get(name) == dims}
+    if not same or any(name in pinned for name in frames.keys() - same):
+        detail = (
+            f"a reference set has the frames' layers, {_told(frames)}; got {_told(pinned)}: {way_out} and its layers"
+        )
+        return Refusal(RefusalReason.OTHER_MODEL, detail)
+    return None
+
+
+def _dims(layers: Mapping[str, NDArray[np.floating]]) -> dict[str, int]:
+    return {name: values.shape[-1] for name, values in layers.items()}
+
+
+def _told(dims: Mapping[str, int]) -> str:
+    return ", ".join(f"{name!r} of {width}" for name, width in dims.items()) or "none"
 
 
 def _too_slow(fitted: Fitted, frames: int) -> Refusal | None:

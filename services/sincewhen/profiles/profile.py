@@ -90,6 +90,7 @@ def encode_profile(profile: Profile) -> bytes:
 
 
 def decode_profile(data: bytes) -> Profile:
+    """Raises ValueError, whatever the bytes."""
     profile = msgspec.msgpack.decode(data, type=Profile, ext_hook=_decode_array, dec_hook=_as_array)
     if profile.schema != PROFILE_SCHEMA:
         msg = f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {profile.schema}: build it again"
@@ -109,10 +110,14 @@ def _encode_array(value: object) -> msgspec.msgpack.Ext:
 
 
 def _decode_array(code: int, data: memoryview) -> NDArray[Any]:
-    assert code == _ARRAY
+    if code != _ARRAY:
+        raise ValueError(f"arrays are extension {_ARRAY}; got {code}: build the profile again")
     size = int.from_bytes(data[:2], "little")
     dtype, shape = msgspec.msgpack.decode(data[2 : 2 + size], type=tuple[str, tuple[int, ...]])
-    return np.frombuffer(data[2 + size :], dtype).reshape(shape)
+    try:
+        return np.frombuffer(data[2 + size :], dtype).reshape(shape)
+    except TypeError as error:  # numpy's word for a type that there is not
+        raise ValueError(f"an array has a type of numpy; got {dtype[:20]!r}: build the profile again") from error
 
 
 def _as_array(kind: type, value: object) -> object:  # noqa: ARG001 - msgspec's signature

@@ -99,6 +99,19 @@ def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Gold
     )
 
 
+def blind_time(
+    connection: Connection, station: str, limit: int, low_ns: int = 0, high_ns: int = _NOW_NS
+) -> list[dict[str, Any]]:
+    """Blind time of a station that reaches into [low_ns, high_ns], newest first."""
+    return connection.rows(
+        """SELECT view, toUnixTimestamp64Nano(since) AS since_ns, toUnixTimestamp64Nano(until) AS until_ns, reason,
+        frames_missed FROM blind_time FINAL WHERE station_id = {station:String}
+        AND until >= fromUnixTimestamp64Nano({low:Int64}) AND since <= fromUnixTimestamp64Nano({high:Int64})
+        ORDER BY since_ns DESC, view, reason LIMIT {limit:UInt32}""",
+        {"station": station, "low": low_ns, "high": high_ns, "limit": limit},
+    )
+
+
 def dead_letters(connection: Connection, limit: int) -> list[dict[str, Any]]:
     return connection.rows(
         """SELECT log_offset, toUnixTimestamp64Nano(received_at) AS received_ns, station_id, reason, detail,

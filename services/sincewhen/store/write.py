@@ -113,6 +113,7 @@ def _frames(batch: ScoredBatch) -> pa.Table:
     unknown = [""] * n
     context = {name: list(frames.context.get(name, unknown)) for name in CONTEXT_FIELDS}
     materials = [f"{material}/{supplier}" for material, supplier in frames.material_lots]
+    scores = [] if frames.class_scores is None else list(frames.class_scores.T)
     columns: dict[str, Any] = {
         **_identity(batch),
         "log_offset": pa.array(np.full(n, batch.offset), pa.uint64()),
@@ -126,6 +127,8 @@ def _frames(batch: ScoredBatch) -> pa.Table:
         "attributes": _maps(list(frames.attributes), list(frames.attributes.values()), n, _TEXTS),
         "decision": unknown if frames.decision is None else list(frames.decision),
         "confidence": np.full(n, np.nan, np.float32) if frames.confidence is None else frames.confidence,
+        "class_scores": _maps(list(frames.classes), scores, n, _FLOATS),
+        "evidence_key": unknown if frames.evidence_key is None else list(frames.evidence_key),
         "factors": _maps(list(frames.factors), list(frames.factors.values()), n, _FLOATS),
         "signals": _maps(list(frames.signals), list(frames.signals.values()), n, _FLOATS),
         "ln_z": _maps(list(batch.ln_z), list(batch.ln_z.values()), n, _FLOATS),

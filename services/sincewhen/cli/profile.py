@@ -1,0 +1,75 @@
+"""`sincewhen profile`: what in-control looks like, asked of a server over HTTP."""
+
+import json
+from pathlib import Path
+
+import click
+
+from sincewhen.cli.query import ask, request, server_option
+
+
+@click.group()
+def profile() -> None:
+    """What in-control looks like: build, list, show, activate, export."""
+
+
+@profile.command()
+@click.option("--station", required=True)
+@click.option("--view", default="main", show_default=True)
+@click.option("--from", "from_", required=True, help="ISO 8601")
+@click.option("--to", required=True, help="ISO 8601")
+@click.option(
+    "--reference",
+    metavar="SHA|newest|none",
+    default="newest",
+    show_default=True,
+    help="The reference set whose causes it names; newest: of this view and model version.",
+)
+@server_option
+def build(station: str, view: str, from_: str, to: str, reference: str, server: str) -> None:
+    """Learn a profile from a window of production; prints what to look at before activating it."""
+    body = {"station": station, "view": view, "from": from_, "to": to, "reference": reference}
+    click.echo(json.dumps(ask(server, "POST", "profiles", json=body), indent=2))
+
+
+@profile.command(name="list")
+@server_option
+def list_(server: str) -> None:
+    """All profiles."""
+    for item in ask(server, "GET", "profiles"):
+        active = "active" if item["active"] else ""
+        click.echo(f"{item['sha']}  {item['station_id']}  {item['view']}  {item['frames']} frames  {active}")
+
+
+@profile.command()
+@click.argument("sha")
+@server_option
+def show(sha: str, server: str) -> None:
+    """One profile: frames, lots, streams, warnings, A/A."""
+    click.echo(json.dumps(ask(server, "GET", "profiles", sha), indent=2))
+
+
+@profile.command()
+@click.argument("sha")
+@click.option("--reason", required=True)
+@server_option
+def activate(sha: str, reason: str, server: str) -> None:
+    """Watch the station by this profile from now on."""
+    done = ask(server, "POST", "profiles", sha, "activate", json={"reason": reason})
+    click.echo(f"{done['station_id']} {done['view']} is watched by {sha} from now on.")
+
+
+@profile.command()
+@click.argument("sha")
+@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where to write it.")
+@server_option
+def export(sha: str, out: Path, server: str) -> None:
+    """Write a profile to a file, for `sincewhen backtest --profile`."""
+    body = request(server, "GET", "profiles", sha, "body").content
+    try:
+        out.write_bytes(body)
+    except OSError as error:
+        raise click.ClickException(
+            f"--out names a file that can be written; got {out} ({error}): name another"
+        ) from error
+    click.echo(f"{sha}: {len(body)} bytes to {out}")

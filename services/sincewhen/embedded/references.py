@@ -1,0 +1,66 @@
+"""Reference sets that the edge sent, kept under their sha. A profile takes the newest of its view and model version."""
+
+import msgspec
+
+from sincewhen.embedded.runner import Runner
+from sincewhen_schemas.reference import ReferenceSet, decode_reference, reference_sha
+
+NEWEST, NONE = "newest", "none"
+
+
+class About(msgspec.Struct, frozen=True, kw_only=True):
+    """What a kept set is of."""
+
+    sha: str
+    station_id: str
+    view: str
+    regime: str
+    model_name: str
+    model_version: str
+    layers: dict[str, int]  # dimensions
+    images: int
+    causes: tuple[str, ...]
+    built_at_ns: int
+
+
+def keep(runner: Runner, encoded: bytes) -> About:
+    """Check and keep a set; the same bytes again change nothing. Raises ValueError."""
+    reference = decode_reference(encoded)
+    if not runner.plant.knows(reference.station_id):
+        raise ValueError(
+            f"a reference set is of a station of this plant; got {reference.station_id!r}: list it in plant.toml"
+        )
+    about = About(
+        sha=reference_sha(encoded),
+        station_id=reference.station_id,
+        view=reference.view,
+        regime=reference.regime,
+        model_name=reference.model_name,
+        model_version=reference.model_version,
+        layers={name: values.shape[1] for name, values in reference.clean.items()},
+        images=len(reference.images),
+        causes=reference.causes,
+        built_at_ns=reference.built_at_ns,
+    )
+    runner.log.put_reference(about.sha, msgspec.json.encode(about), encoded)
+    return about
+
+
+def listed(runner: Runner) -> list[About]:
+    """Newest first."""
+    found = [msgspec.json.decode(about, type=About) for about in runner.log.references()]
+    return sorted(found, key=lambda about: (-about.built_at_ns, about.sha))
+
+
+def chosen(runner: Runner, wanted: str, station: str, view: str, model_version: str) -> tuple[ReferenceSet | None, str]:
+    """The set that a profile of this view is built with, and its sha. wanted: a sha, "newest" or "none".
+
+    Raises KeyError where the view has no such set.
+    """
+    for about in listed(runner):
+        fits = about.sha == wanted or (wanted == NEWEST and about.model_version == model_version)
+        if fits and (about.station_id, about.view) == (station, view):
+            return decode_reference(runner.log.reference(about.sha)), about.sha
+    if wanted not in {NEWEST, NONE}:
+        raise KeyError(wanted)
+    return None, ""
