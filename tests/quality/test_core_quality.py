@@ -20,7 +20,7 @@ LATENT, DIMS = 24, 48
 
 def recorded(latent: np.ndarray, mix: np.ndarray, lot: np.ndarray | None = None) -> Recording:
     x = (latent @ mix).astype(np.float32)
-    return Recording(x, np.arange(len(x)) * 10**9, {}, lot)
+    return Recording({"x": x}, np.arange(len(x)) * 10**9, {}, lot)
 
 
 @pytest.mark.parametrize("phi", [0.0, 0.5, 0.9])

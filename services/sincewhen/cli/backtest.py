@@ -39,7 +39,7 @@ def backtest(file: Path, golden: int, arl0: float, out: Path | None, profile: Pa
     recording = read_recording(file, golden)
     built = _read_profile(profile) if profile else None
     result = run(recording, golden, arl0, built)
-    n, d = recording.x.shape
+    n, d = recording.layers["x"].shape
     report = {
         "n": n,
         "d": d,
@@ -90,7 +90,7 @@ def read_recording(file: Path, golden: int) -> Recording:
         raise BadArrays(f"`t` never steps back; it does at row {row}: sort the rows by time")
     lot = data.get("lot")
     return Recording(
-        x=x.astype(np.float32),
+        layers={"x": x.astype(np.float32)},
         at_ns=at_ns,
         scalars=_scalars(data, len(x)),
         lot=None if lot is None else _rows("lot", lot, len(x)).astype(str).astype(object),
@@ -137,7 +137,7 @@ def _print(result: Result) -> None:
     if not result.alarms:
         click.echo("In control: no change found.")
     for alarm in result.alarms:
-        known = alarm.confirmed or alarm.first
+        known = alarm.known
         until = "" if alarm.until is None else f", until row {alarm.until}"
         click.echo(
             f"Alarm at row {alarm.first.at}: {known.shape} change since row {known.since} "

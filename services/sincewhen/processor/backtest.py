@@ -1,13 +1,14 @@
 """Recorded arrays through profile, detectors and onset, without any service. Nothing uses later rows."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.incidents.correlate import correlate
 from sincewhen.processor.detections import Source, detection
+from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.golden import Golden
@@ -15,24 +16,44 @@ from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import score
 from sincewhen_schemas.messages import DatingStatus, Detection, Incident, Shape
 
-LAYER = "x"
-
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """n rows of one station: embeddings x (n, d), and what else was recorded of each."""
+    """n rows of one station in order: embeddings by layer, and what else was recorded of each."""
 
-    x: NDArray[np.float32]
+    layers: dict[str, NDArray[np.float32]]  # (n, d) each
     at_ns: NDArray[np.int64]  # (n,)
     scalars: dict[str, NDArray[np.float64]]  # (n,) each
     lot: NDArray[np.object_] | None = None  # (n,)
+    regime: NDArray[np.object_] | None = None  # (n,)
+    step: NDArray[np.bool_] | None = None  # (n,) a dated context value begins; None: where a lot begins
+    number: NDArray[np.int64] | None = None  # (n,) ascending: how alarms name the rows; None: 0..n-1
+    pauses: bool = False  # whether a long pause restarts the windows
 
-    def golden(self, count: int) -> Golden:
+    @property
+    def n(self) -> int:
+        return len(self.at_ns)
+
+    @property
+    def numbers(self) -> NDArray[np.int64]:
+        return np.arange(self.n) if self.number is None else self.number
+
+    def take(self, rows: slice | NDArray[Any]) -> "Recording":
+        """Some of the rows, in order; their numbers stay."""
+        return Recording(
+            layers={name: values[rows] for name, values in self.layers.items()},
+            at_ns=self.at_ns[rows],
+            scalars={name: values[rows] for name, values in self.scalars.items()},
+            lot=None if self.lot is None else self.lot[rows],
+            regime=None if self.regime is None else self.regime[rows],
+            step=None if self.step is None else self.step[rows],
+            number=self.numbers[rows],
+            pauses=self.pauses,
+        )
+
+    def golden(self) -> Golden:
         return Golden(
-            captured_at_ns=self.at_ns[:count],
-            layers={LAYER: self.x[:count]},
-            scalars={name: values[:count] for name, values in self.scalars.items()},
-            lot=None if self.lot is None else self.lot[:count],
+            captured_at_ns=self.at_ns, layers=self.layers, scalars=self.scalars, lot=self.lot, regime=self.regime
         )
 
 
@@ -56,6 +77,12 @@ class Alarm:
     confirmed: Dating | None
     status: Literal["ended"] | DatingStatus
     until: int | None  # last row out of control
+    streams: tuple[str, ...]  # all that moved
+
+    @property
+    def known(self) -> Dating:
+        """The better dating of the two."""
+        return self.confirmed or self.first
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,32 +93,45 @@ class Result:
 
 def run(recording: Recording, golden: int, arl0: float, profile: Profile | None = None) -> Result:
     """Monitor the rows after the first `golden` ones; arl0 is the run length of all streams together, in rows."""
-    learned: Profile | Refusal = profile or build_profile(recording.golden(golden), Subject())
+    learned: Profile | Refusal = profile or build_profile(recording.take(slice(golden)).golden(), Subject())
     if isinstance(learned, Refusal):
         return Result(f"{learned.reason}: {learned.detail}", [])
-    detections = _detections(recording, golden, arl0, learned)
-    return Result(None, [_alarm(incident, detections) for incident in correlate(detections)])
+    return Result(None, watch(recording, learned, arl0, golden))
 
 
-def _detections(recording: Recording, golden: int, arl0: float, profile: Profile) -> list[Detection]:
-    """Every version of every detection. Their times are rows: the monitor only copies the stamps that it is given."""
-    n = len(recording.x)
-    layers = {LAYER: recording.x[golden:]}
-    scalars = {name: values[golden:] for name, values in recording.scalars.items()}
-    scores = score(profile, layers, scalars, n=n - golden)
-    begins = np.zeros(n - golden, bool)
-    if recording.lot is not None:
-        begins = recording.lot[golden:] != recording.lot[golden - 1 : n - 1]
-    rows = np.arange(golden, n)
+def watch(recording: Recording, profile: Profile, arl0: float, start: int = 0) -> list[Alarm]:
+    """Every change from row `start` on, against a profile."""
+    detections = _detections(recording, start, arl0, profile)
+    return [_alarm(incident, detections) for incident in correlate(detections)]
+
+
+def _detections(recording: Recording, start: int, arl0: float, profile: Profile) -> list[Detection]:
+    """Every version of every detection. Their times are row numbers: the monitor only copies its stamps."""
+    lot, step = _begins(recording, start)
+    rest = recording.take(slice(start, None))
+    scores = score(profile, rest.layers, rest.scalars, n=rest.n, regime=rest.regime)
     found: list[Detection] = []
     for stream, positions in scores.positions.items():
-        keep = scores.valid[stream]
         run_length = arl0 * len(scores.positions)
-        monitor = StreamMonitor(profile.null(stream), run_length)
-        events, _ = monitor.update(positions[keep], rows[keep], begins[keep], begins[keep])
+        null = profile.null(stream)
+        monitor = StreamMonitor(null, run_length)
         source = Source("", "", stream, "", "", run_length)
-        found.extend(detection(source, event) for event in events)
+        cuts = breaks(rest.at_ns, 0, WEEK_NS / profile.frames_per_week * null.n_max) if rest.pauses else []
+        for first, stop in zip([0, *cuts], [*cuts, rest.n], strict=True):
+            if first:
+                monitor.restart()
+            rows = np.flatnonzero(scores.valid[stream][first:stop]) + first
+            events, _ = monitor.update(positions[rows], rest.numbers[rows], lot[rows], step[rows])
+            found.extend(detection(source, event) for event in events)
     return found
+
+
+def _begins(recording: Recording, start: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Rows from `start` on that begin another lot, and that begin another value of any dated context."""
+    lot = np.zeros(recording.n, bool)
+    if recording.lot is not None:
+        lot[1:] = recording.lot[1:] != recording.lot[:-1]
+    return lot[start:], (lot if recording.step is None else recording.step)[start:]
 
 
 def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
@@ -105,6 +145,7 @@ def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
         confirmed=None if confirmed_at is None else _as_known(confirmed_at, members),
         status="ended" if incident.status == "ended" else incident.dating,
         until=incident.until_ns,
+        streams=incident.streams,
     )
 
 

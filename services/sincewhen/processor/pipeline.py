@@ -13,6 +13,7 @@ from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat
 from sincewhen.processor.detections import Source, detection
+from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.outputs import Outputs, ScoredBatch
@@ -30,7 +31,6 @@ STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
 _UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
 _SHARE_FRAMES = 100  # memory of the running shares
 _SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
-_WEEK_NS = 7 * 24 * 3600 * 10**9
 
 
 @dataclass(slots=True)
@@ -149,19 +149,19 @@ class Pipeline:
         self, view: ViewState, profile: Profile, frames: Frames, outputs: Outputs
     ) -> dict[str, NDArray[np.float32]]:
         memory = view.memory
-        spacing = _WEEK_NS / profile.frames_per_week
+        spacing = WEEK_NS / profile.frames_per_week
         at_ns = frames.captured_at_ns
         scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
         lot_change, step = _begins(frames, memory.context, memory.last_captured_at_ns > 0)
         ln_z: dict[str, NDArray[np.float32]] = {}
         for stream, monitor in view.monitors.items():
             gap_ns = spacing * monitor.null.n_max
-            breaks = _breaks(at_ns, memory.last_captured_at_ns, gap_ns)
+            cuts = breaks(at_ns, memory.last_captured_at_ns, gap_ns)
             keep = scores.valid[stream]
             ln_z[stream] = np.full(frames.n, np.nan, np.float32)
             source = self._source(frames.station_id, frames.view, stream, view)
-            for start, stop in zip([0, *breaks], [*breaks, frames.n], strict=True):
-                if start in breaks:
+            for start, stop in zip([0, *cuts], [*cuts, frames.n], strict=True):
+                if start in cuts:
                     monitor.restart()
                 rows = np.flatnonzero(keep[start:stop]) + start
                 events, ln_z[stream][rows] = monitor.update(
@@ -219,13 +219,6 @@ def _begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[
     return lot_change, step
 
 
-def _breaks(at_ns: NDArray[np.int64], last_ns: int, gap_ns: float) -> list[int]:
-    """Rows before which the windows start anew: a pause longer than any window, or a clock that stepped back."""
-    before = np.concatenate([[last_ns or at_ns[0]], at_ns[:-1]])
-    pause = at_ns - before
-    return [int(row) for row in np.flatnonzero((pause > gap_ns) | (pause < 0))]
-
-
 def _settle(view: ViewState, scores: Scores, at_ns: int) -> None:
     """The view's state after a batch."""
     memory = view.memory
@@ -252,7 +245,7 @@ def spacing_ns(view: ViewState, profile: Profile | None) -> float:
     """The usual time between frames, as far as it is known."""
     memory = view.memory
     if profile is not None:
-        return _WEEK_NS / profile.frames_per_week
+        return WEEK_NS / profile.frames_per_week
     if memory.golden_frames < _SHARE_FRAMES:
         return 0.0
     return max(0.0, (memory.last_captured_at_ns - memory.state_since_ns) / memory.golden_frames)
