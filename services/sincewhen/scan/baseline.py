@@ -1,12 +1,14 @@
 """Which stretch of an archive is the baseline: the longest one that stays in control by a profile learned inside it.
 
 Coarse: the archive in groups of rows, their means in the first principal components and the image factors; segments of
-a constant mean by optimal partitioning (Jackson et al. 2005). The noise of a group is measured robustly over several
-block lengths, so that what varies slowly by nature (lots) makes no segments while changes are the exception.
-Fine: the longest segments, a few a level of detail, finest first, because a change that is hidden in the golden frames
-makes the profile blind. A candidate's profile must be accepted (A/A); then it judges the whole archive, and the
-candidate grows over what is in control beside it; the longest grown one wins and is learned again as a whole. One
-that alarms in itself is dropped. At most TRIALS_A_LEVEL a level are tried.
+a constant mean by optimal partitioning (Jackson et al. 2005). A group's noise is measured robustly: from group to
+group, then over blocks as long as the profile's longest window, which takes slower noise for nature; over all blocks
+only where lots are known, because only then the profile can tell lots from a change. Finest first: a change that is
+hidden in golden frames makes the profile blind.
+Fine: the longest segments of a level of detail are learned (A/A must pass) and judge the whole archive: a stretch is
+cut where it leaves control by itself, then grows over what is in control beside it and is learned again. The longest
+one of the first level that has any is the baseline, but not one in which another one sees changes begin or end. At
+most TRIALS_A_LEVEL a level are tried.
 """
 
 import itertools
@@ -18,10 +20,12 @@ from numpy.typing import NDArray
 
 from sincewhen.processor.backtest import Alarm, Recording, watch
 from sincewhen.processor.learn import BASIS_SHARE, FRAMES_MIN, Refusal, RefusalReason, Subject, build_profile
+from sincewhen.profiles.fit import lot_codes
 from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.variance import lots_known, window_max
 
-LEVELS = (2.0, 8.0, 32.0)  # times the gain that chance gives a segment
-TRIALS_A_LEVEL = 3
+TRIALS_A_LEVEL, LEARNED_MAX = 3, 4  # and so often a stretch is learned anew
+_GAIN, _GAIN_LOTS = 1.2, 6.0  # times what chance gives a segment
 GROUPS_MAX, GROUP_ROWS_MIN = 400, 8
 REGIME_ROWS_MIN = 250  # of a sku or recipe in the baseline: 100 of them in the 40 % that the means are fitted on
 _COMPONENTS, _PCA_ROWS_MAX = 16, 1000
@@ -70,7 +74,7 @@ class NoBaseline:
 
 def given_baseline(recording: Recording, start: int, stop: int, arl0: float, subject: Subject) -> Baseline | NoBaseline:
     """The stretch that somebody named, if a profile can be learned from it."""
-    learned = _learned(recording, start, stop, arl0, subject)
+    learned = _Learner(recording, arl0, subject, []).learned(start, stop)
     if isinstance(learned, Refusal):
         return NoBaseline(learned.detail, (Trial(start, stop, _WHY[learned.reason]),))
     return learned
@@ -87,24 +91,22 @@ def find_baseline(recording: Recording, arl0: float, subject: Subject) -> Baseli
     trials: list[Trial] = []
     tried: set[tuple[int, int]] = set()
     longest = 0
-    for level in LEVELS:
-        found = [(int(edges[a]), int(edges[b])) for a, b in stretches(means, level)]
+    for noise, gain in _levels(recording, means):
+        units = (means / noise).clip(-_CLIP, _CLIP)
+        found = [(int(edges[a]), int(edges[b])) for a, b in stretches(units, gain)]
         found.sort(key=lambda pair: pair[0] - pair[1])
         longest = max(longest, found[0][1] - found[0][0])
-        accepted: list[tuple[int, int, Baseline]] = []
-        for start, stop in [pair for pair in found if pair not in tried][:TRIALS_A_LEVEL]:
-            if stop - start < FRAMES_MIN:
-                break
-            tried.add((start, stop))
-            outcome = _grown(recording, start, stop, arl0, subject)
-            if isinstance(outcome, str):
-                trials.append(Trial(start, stop, outcome))
-            else:
-                trials.append(Trial(start, stop, f"accepted; in control from {outcome[0]} to {outcome[1] - 1}"))
-                accepted.append(outcome)
+        new = [pair for pair in found if pair not in tried and pair[1] - pair[0] >= FRAMES_MIN][:TRIALS_A_LEVEL]
+        tried.update(new)
+        bounds = [
+            (int(edges[max(0, a - 1)]), int(edges[min(len(means), b + 1)])) for a, b in stretches(units, 4 * gain)
+        ]
+        learn = _Learner(recording, arl0, subject, trials)
+        accepted = [outcome for pair in new if (outcome := learn.refined(*pair, bounds)) is not None]
         if accepted:
-            best = max(accepted, key=lambda candidate: candidate[1] - candidate[0])
-            return _whole(recording, *best, arl0, subject, trials)
+            whole = [one for one in accepted if not _is_mixed(recording, one, accepted)]
+            best = max(whole or accepted, key=lambda baseline: baseline.stop - baseline.start)
+            return replace(best, trials=tuple(trials))
     return NoBaseline(_no_stretch(longest, trials), tuple(trials))
 
 
@@ -130,57 +132,80 @@ def stretches(means: Floats, level: float) -> list[tuple[int, int]]:
     return [(a, b) for a, b in trimmed if b > a] or [(0, groups)]
 
 
-def _grown(
-    recording: Recording, start: int, stop: int, arl0: float, subject: Subject
-) -> tuple[int, int, Baseline] | str:
-    """The candidate, and the rows [first, last) around it that it sees in control; or why it is no baseline."""
-    learned = _learned(recording, start, stop, arl0, subject)
-    if isinstance(learned, Refusal):
-        return _WHY[learned.reason]
-    around = _in_control(recording, learned.alarms, (start + stop) // 2)
-    if around is None or around[1] - around[0] < FRAMES_MIN:
-        return _CHANGES
-    return *around, learned
+@dataclass(frozen=True, slots=True)
+class _Learner:
+    recording: Recording
+    arl0: float
+    subject: Subject
+    trials: list[Trial]
+
+    def refined(self, start: int, stop: int, bounds: list[tuple[int, int]]) -> Baseline | None:
+        """The stretch cut to what stays in control by itself, then grown, inside its bound, over what does beside it.
+
+        bounds: segments of a coarser look, which only clear changes separate.
+        """
+        low, high = next(((a, b) for a, b in bounds if a <= start and stop <= b), (start, stop))
+        best: Baseline | None = None
+        for _ in range(LEARNED_MAX):
+            learned = self.learned(start, stop, best.regimes if best else None)
+            if isinstance(learned, Refusal):
+                self.trials.append(Trial(start, stop, _WHY[learned.reason]))
+                return best
+            around = _in_control(self.recording, learned.alarms, (start + stop) // 2)
+            if around is None or around[1] - around[0] < FRAMES_MIN:
+                self.trials.append(Trial(start, stop, _CHANGES))
+                return best
+            if around[0] > start or around[1] < stop:
+                self.trials.append(Trial(start, stop, "cut: its ends are out of control"))
+                if best is not None:
+                    return best
+                start, stop = max(around[0], start), min(around[1], stop)
+                continue
+            self.trials.append(Trial(start, stop, "accepted"))
+            best = learned
+            grown = max(around[0], low), min(around[1], high)
+            if grown == (start, stop):
+                break
+            start, stop = grown
+        return best
+
+    def learned(self, start: int, stop: int, regimes: tuple[str, ...] | None = None) -> Baseline | Refusal:
+        """Learn from rows [start, stop), without skus and recipes that are too rare there or not among `regimes`."""
+        recording = self.recording
+        cut = recording.take(slice(start, stop))
+        if cut.regime is not None:
+            names, counts = np.unique(cut.regime.astype(str), return_counts=True)
+            frequent = names[(counts >= REGIME_ROWS_MIN) | (len(names) == 1)].tolist()
+            regimes = tuple(name for name in frequent if regimes is None or name in regimes)
+            cut = cut.take(known_rows(cut, regimes))
+        profile = build_profile(cut.golden(), self.subject)
+        if isinstance(profile, Refusal):
+            return profile
+        known = regimes or ("",)
+        basis = cut.numbers[: int(cut.n * BASIS_SHARE)]  # nearer to their own basis than any other row can be
+        rows = known_rows(recording, known)
+        rows = rows[~np.isin(recording.numbers[rows], basis)]
+        alarms = [_ended_before(alarm, cut) for alarm in watch(recording.take(rows), profile, self.arl0)]
+        return Baseline(start, stop, profile, known, alarms)
 
 
-def _whole(
-    recording: Recording, first: int, last: int, small: Baseline, arl0: float, subject: Subject, trials: list[Trial]
-) -> Baseline:
-    """The grown stretch learned as a whole; where that is refused the candidate stays as it is."""
-    whole = _learned(recording, first, last, arl0, subject, small.regimes)
-    if isinstance(whole, Refusal):
-        trials.append(Trial(first, last, _WHY[whole.reason]))
-    elif _in_control(recording, whole.alarms, (small.start + small.stop) // 2) is None:
-        trials.append(Trial(first, last, _CHANGES))
-    else:
-        trials.append(Trial(first, last, "chosen"))
-        return replace(whole, trials=tuple(trials))
-    return replace(small, trials=tuple(trials))
+def _is_mixed(recording: Recording, one: Baseline, others: list[Baseline]) -> bool:
+    """Whether another stretch's profile sees a change begin or end inside this one, whose profile is blind to it."""
+    inside = range(one.start + 2 * GROUP_ROWS_MIN, one.stop - 2 * GROUP_ROWS_MIN)
+    edges = [edge for other in others if other is not one for alarm in other.alarms for edge in _edges(alarm)]
+    return any(_row(recording, edge) in inside for edge in edges)
 
 
-def _learned(
-    recording: Recording,
-    start: int,
-    stop: int,
-    arl0: float,
-    subject: Subject,
-    regimes: tuple[str, ...] | None = None,
-) -> Baseline | Refusal:
-    """Learn from rows [start, stop), without skus and recipes that are too rare there or not among `regimes`."""
-    cut = recording.take(slice(start, stop))
-    if cut.regime is not None:
-        names, counts = np.unique(cut.regime.astype(str), return_counts=True)
-        frequent = names[(counts >= REGIME_ROWS_MIN) | (len(names) == 1)].tolist()
-        regimes = tuple(name for name in frequent if regimes is None or name in regimes)
-        cut = cut.take(known_rows(cut, regimes))
-    profile = build_profile(cut.golden(), subject)
-    if isinstance(profile, Refusal):
-        return profile
-    known = regimes or ("",)
-    basis = cut.numbers[: int(cut.n * BASIS_SHARE)]  # nearer to their own basis than any other row can be
-    rows = known_rows(recording, known)
-    rows = rows[~np.isin(recording.numbers[rows], basis)]
-    return Baseline(start, stop, profile, known, watch(recording.take(rows), profile, arl0))
+def _edges(alarm: Alarm) -> list[int]:
+    return [alarm.known.since] if alarm.until is None else [alarm.known.since, alarm.until]
+
+
+def _ended_before(alarm: Alarm, golden: Recording) -> Alarm:
+    """A change before the baseline ends with its begin at the latest: the rows in between were not watched."""
+    first, last = int(golden.numbers[0]), int(golden.numbers[-1])
+    if alarm.known.since < first and alarm.until is not None and first <= alarm.until <= last:
+        return replace(alarm, until=first - 1)
+    return alarm
 
 
 def known_rows(recording: Recording, regimes: tuple[str, ...]) -> NDArray[np.intp]:
@@ -191,15 +216,15 @@ def known_rows(recording: Recording, regimes: tuple[str, ...]) -> NDArray[np.int
 
 
 def _in_control(recording: Recording, alarms: list[Alarm], middle: int) -> tuple[int, int] | None:
-    """Rows [first, last) around `middle` outside every change, with the whole interval of its onset; None if inside."""
+    """Rows [first, last) around `middle` outside every change and its onset's interval; None if it is inside one."""
     first, last = 0, recording.n
     for alarm in alarms:
         low = _row(recording, alarm.known.since_low)
         until = recording.n if alarm.until is None else _row(recording, alarm.until) + 1
         if until <= middle:
             first = max(first, until)
-        elif low > middle:
-            last = min(last, low)
+        elif _row(recording, alarm.known.since) > middle:
+            last = min(last, max(low, middle + 1))
         else:
             return None
     return first, last
@@ -210,20 +235,34 @@ def _row(recording: Recording, number: int) -> int:
 
 
 def _groups(recording: Recording) -> tuple[Floats, NDArray[np.intp]]:
-    """Group means in noise units (m, p), and the rows at which groups begin and the last one ends (m + 1,)."""
+    """Group means about their median (m, p), and the rows at which groups begin and the last one ends (m + 1,)."""
     values = _summary(recording)
     rows = max(GROUP_ROWS_MIN, math.ceil(recording.n / GROUPS_MAX))
     edges = np.append(np.arange(0, recording.n - rows + 1, rows), recording.n)
     means = np.add.reduceat(values, edges[:-1], axis=0) / np.diff(edges)[:, None]
+    means = means[:, np.median(np.abs(np.diff(means, axis=0)), axis=0) > 0]
+    return means - np.median(means, axis=0), edges
+
+
+def _levels(recording: Recording, means: Floats) -> list[tuple[Floats, float]]:
+    """Noise of a group mean (p,) and the gain that a segment needs, finest first."""
+    window = max(1, window_max(int(recording.n * (1 - BASIS_SHARE))) * len(means) // recording.n)
+    levels = [(_noise(means, 1), _GAIN), (_noise(means, window), _GAIN)]
+    codes = lot_codes(recording.golden())
+    if codes is not None and lots_known(codes):
+        levels += [(_noise(means, len(means)), gain) for gain in (_GAIN, _GAIN_LOTS)]
+    return levels
+
+
+def _noise(means: Floats, longest: int) -> Floats:
+    """The most that steps between blocks of 1, 2, 4 ... `longest` groups say of one group's noise (p,)."""
     noise, block = np.zeros(means.shape[1]), 1
-    while block == 1 or len(means) // block >= _BLOCKS_MIN:
+    while block == 1 or (block <= longest and len(means) // block >= _BLOCKS_MIN):
         blocks = means[: len(means) // block * block].reshape(-1, block, means.shape[1]).mean(axis=1)
         steps = np.median(np.abs(np.diff(blocks, axis=0)), axis=0) * _MAD_TO_SD / math.sqrt(2)
         noise = np.maximum(noise, steps * math.sqrt(block))
         block *= 2
-    moving = noise > 0
-    units = (means[:, moving] - np.median(means[:, moving], axis=0)) / noise[moving]
-    return units.clip(-_CLIP, _CLIP), edges
+    return noise
 
 
 def _summary(recording: Recording) -> Floats:
@@ -251,11 +290,11 @@ def _summary(recording: Recording) -> Floats:
 def _no_stretch(longest: int, trials: list[Trial]) -> str:
     if not trials:
         return (
-            f"a baseline needs at least {FRAMES_MIN} pictures in a row that do not change; the longest such stretch "
+            f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; the longest such stretch "
             f"has {longest}: add pictures of a calm time, or name one with --baseline"
         )
-    reasons = ", ".join(sorted({trial.outcome for trial in trials}))
+    reasons = "; ".join(sorted({trial.outcome for trial in trials}))
     return (
-        f"{len(trials)} stretches of at least {FRAMES_MIN} pictures were tried and none is a baseline ({reasons}): "
-        "add pictures of a longer calm time, or name one with --baseline"
+        f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; {len(trials)} were tried "
+        f"and none is one ({reasons}): add pictures of a longer calm time, or name one with --baseline"
     )

@@ -35,6 +35,7 @@ class Told:
     """What the page and the terminal say of one change."""
 
     headline: str
+    dated: bool  # False: it began before the archive, or with it
     interval: str
     until: str | None
     pictures: int
@@ -42,15 +43,15 @@ class Told:
 
 
 def told(alarm: Alarm, verdict: Verdict, clock: Clock) -> Told:
-    known, first = alarm.known, int(verdict.judged[0])
-    when = f"since {clock.place(known.since)}"
-    if known.since_low <= first:
-        when = "already in the first pictures"
+    known = alarm.known
+    from_the_first = known.since_low <= int(verdict.judged[0])
+    when = "from the first pictures on" if from_the_first else f"{SHAPES[known.shape]} since {clock.place(known.since)}"
     rows = reach(alarm, verdict)
     lots = dict.fromkeys(clock.pictures[row].context.get("lot", "") for row in rows)
     return Told(
-        headline=f"{what(effects(alarm, verdict))} {SHAPES[known.shape]} {when}",
-        interval=clock.interval(alarm),
+        headline=f"{what(effects(alarm, verdict), from_the_first=from_the_first)} {when}",
+        dated=not from_the_first,
+        interval="before this archive begins, or with it" if from_the_first else clock.interval(alarm),
         until=None if alarm.until is None else clock.place(alarm.until),
         pictures=len(rows),
         lots=[lot for lot in lots if lot],
@@ -122,7 +123,7 @@ def _change(
 
 def _shown(rows: list[int], clock: Clock) -> list[tuple[str, str]]:
     """Data URI and caption of each picture that can still be read."""
-    found = [(jpeg_uri(clock.pictures[row]), clock.place(row)) for row in rows]
+    found = [(jpeg_uri(clock.pictures[row]), clock.short(row)) for row in rows]
     return [(uri, caption) for uri, caption in found if uri is not None]
 
 
@@ -133,8 +134,9 @@ def _sheet(clock: Clock) -> list[tuple[str, str]]:
 
 
 def _columns(clock: Clock) -> list[tuple[str, list[str]]]:
-    """Title and every picture's value of each kind of context; the last is the day."""
+    """Title and every picture's value of each kind of context; the last is the day, if there are several."""
     days = [clock.day(row) for row in range(len(clock.pictures))]
+    days = days if len(set(days)) > 1 else [""] * len(days)
     return [(title, [p.context.get(name, "") for p in clock.pictures] if name else days) for name, title in _CONTEXT]
 
 

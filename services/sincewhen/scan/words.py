@@ -63,12 +63,13 @@ def effects(alarm: Alarm, verdict: Verdict) -> list[Effect]:
     return sorted(found, key=lambda effect: -abs(effect.size))
 
 
-def what(moved: list[Effect]) -> str:
+def what(moved: list[Effect], *, from_the_first: bool) -> str:
     """What changed, as the beginning of a sentence."""
     words = [effect.word for effect in moved if abs(effect.size) >= EFFECT_MIN][:_NAMED_MAX]
     if not words:
-        return "What the pictures show changed"
-    return "The pictures became " + ", ".join(words[:-1]) + (" and " if words[1:] else "") + words[-1]
+        return "What the pictures show " + ("was different" if from_the_first else "changed")
+    named = ", ".join(words[:-1]) + (" and " if words[1:] else "") + words[-1]
+    return f"The pictures {'were' if from_the_first else 'became'} {named}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Clock:
         """The onset's interval."""
         low, high = alarm.known.since_low, alarm.known.since_high
         if low == high:
-            return "to the picture"
+            return "exact to the picture"
         first, last = self.place(low), self.place(high)
         if self.timed and self.day(low) == self.day(high):
             last = last.split(" ", 1)[1]
