@@ -45,7 +45,7 @@ def archive(tmp_path_factory: pytest.TempPathFactory) -> Path:
     with index.open("a") as file:
         file.write(f"broken.png,{START + 20.5},R000,\n")
         for number in range(2):
-            Image.new("RGB", (64, 48), (9, 9, 9)).save(folder / f"other{number}.png")
+            Image.new("RGB", (64, 48), (9, 9, number)).save(folder / f"other{number}.png")
             file.write(f"other{number}.png,{START + 30.5 + number},R000,\n")
     return folder
 

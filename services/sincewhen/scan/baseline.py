@@ -7,7 +7,7 @@ only where lots are known, because only then the profile can tell lots from a ch
 hidden in golden frames makes the profile blind.
 Fine: the longest segments of a level of detail are learned (A/A must pass) and judge the whole archive: a stretch is
 cut where it leaves control by itself, then grows over what is in control beside it and is learned again. The longest
-one of the first level that has any is the baseline, but not one in which another one sees changes begin or end. At
+one of the first level that has any is the baseline, but not one of which another one sees only a part in control. At
 most TRIALS_A_LEVEL a level are tried.
 """
 
@@ -30,6 +30,7 @@ GROUPS_MAX, GROUP_ROWS_MIN = 400, 8
 REGIME_ROWS_MIN = 250  # of a sku or recipe in the baseline: 100 of them in the 40 % that the means are fitted on
 _COMPONENTS, _PCA_ROWS_MAX = 16, 1000
 _BLOCKS_MIN = 17  # from which the noise at a block length is measured
+_MIXED_MIN = 0.05  # of a stretch, below which another one's false alarm would do
 _CLIP = 8.0  # noise units: one strange group is no segment
 _MAD_TO_SD = 1.4826
 _CHANGES = "it changes in itself"
@@ -190,14 +191,15 @@ class _Learner:
 
 
 def _is_mixed(recording: Recording, one: Baseline, others: list[Baseline]) -> bool:
-    """Whether another stretch's profile sees a change begin or end inside this one, whose profile is blind to it."""
-    inside = range(one.start + 2 * GROUP_ROWS_MIN, one.stop - 2 * GROUP_ROWS_MIN)
-    edges = [edge for other in others if other is not one for alarm in other.alarms for edge in _edges(alarm)]
-    return any(_row(recording, edge) in inside for edge in edges)
-
-
-def _edges(alarm: Alarm) -> list[int]:
-    return [alarm.known.since] if alarm.until is None else [alarm.known.since, alarm.until]
+    """Whether another stretch's profile sees a part of this one out of control and a part in control."""
+    for other in others:
+        out = np.zeros(one.stop - one.start, bool)
+        for alarm in other.alarms if other is not one else ():
+            stop = recording.n if alarm.until is None else _row(recording, alarm.until) + 1
+            out[max(0, _row(recording, alarm.known.since) - one.start) : max(0, stop - one.start)] = True
+        if _MIXED_MIN < out.mean() < 1 - _MIXED_MIN:
+            return True
+    return False
 
 
 def _ended_before(alarm: Alarm, golden: Recording) -> Alarm:
@@ -289,12 +291,11 @@ def _summary(recording: Recording) -> Floats:
 
 def _no_stretch(longest: int, trials: list[Trial]) -> str:
     if not trials:
-        return (
-            f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; the longest such stretch "
-            f"has {longest}: add pictures of a calm time, or name one with --baseline"
-        )
-    reasons = "; ".join(sorted({trial.outcome for trial in trials}))
+        found = f"the longest such stretch has {longest}"
+    else:
+        reasons = "; ".join(sorted({trial.outcome for trial in trials}))
+        found = f"{len(trials)} were tried and none is one ({reasons})"
     return (
-        f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; {len(trials)} were tried "
-        f"and none is one ({reasons}): add pictures of a longer calm time, or name one with --baseline"
+        f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; {found}: add pictures of a calm "
+        "time, and where lots differ by nature name them in an --index"
     )
