@@ -137,7 +137,7 @@ def _print(result: Result) -> None:
     if not result.alarms:
         click.echo("In control: no change found.")
     for alarm in result.alarms:
-        known = alarm.known
+        known = alarm.confirmed or alarm.first
         until = "" if alarm.until is None else f", until row {alarm.until}"
         click.echo(
             f"Alarm at row {alarm.first.at}: {known.shape} change since row {known.since} "
