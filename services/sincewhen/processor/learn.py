@@ -18,7 +18,7 @@ from sincewhen_schemas.reference import ReferenceSet
 
 FRAMES_MIN = 550  # the last 60 % must measure windows of 16 frames 20 times
 SLOW_RATIO_MAX = 1.25
-_BASIS_SHARE, _MEAN_SHARE = 0.4, 0.8
+BASIS_SHARE, _MEAN_SHARE = 0.4, 0.8
 _SELF_TEST_QUANTILE = 0.999
 _WEEK_NS = 7 * 24 * 3600 * 10**9
 
@@ -65,7 +65,7 @@ def build_profile(
     if frames < FRAMES_MIN:
         detail = f"a profile needs at least {FRAMES_MIN} golden frames; got {frames}: record {FRAMES_MIN - frames} more"
         return Refusal(RefusalReason.TOO_FEW_FRAMES, detail)
-    first, second = int(frames * _BASIS_SHARE), int(frames * _MEAN_SHARE)
+    first, second = int(frames * BASIS_SHARE), int(frames * _MEAN_SHARE)
     bases = fit_bases(golden.rows(0, first))
     codes = lot_codes(golden)
     by_lot = codes is not None and lots_known(codes)
