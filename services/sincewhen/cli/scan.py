@@ -183,6 +183,6 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
         lines.append(f"- {said.headline} ({said.interval}), {until}; {said.pictures} pictures{lots}")
     lines += [f"Caution: {warning}" for warning in archive.warnings[:_SHOWN]]
     if archive.unreadable:
-        lines.append(f"{len(archive.unreadable)} files could not be read; the report lists them")
+        lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")
     lines.append(f"Report: {out}")
     click.echo("\n".join(lines), err=quiet)
