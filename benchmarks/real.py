@@ -1,8 +1,8 @@
 """Real factory pictures as streams of distinct frames with natural nuisance, through the reference model, cached.
 
 A frame is a crop of a real picture at a sub-pixel place, turned by quarters and mirrored, under a lamp that flickers
-with memory and a sensor's noise; lots of LOT_FRAMES differ a little in gain and tint. A fault acts on the frame before the
-model sees it, with a place and sign of its own (another seed than any reference set's).
+with memory and a sensor's noise; lots of LOT_FRAMES differ a little in gain and tint. A fault acts before the
+model sees the frame, with a place and sign of its own (another seed than any reference set's).
 """
 
 import csv

@@ -8,6 +8,7 @@ class InvalidReason(StrEnum):
     UNSUPPORTED_VERSION = "unsupported_version"
     BAD_STATION_ID = "bad_station_id"
     UNKNOWN_STATION = "unknown_station"
+    UNKNOWN_VIEW = "unknown_view"
     TOO_LARGE = "too_large"
     LENGTH_MISMATCH = "length_mismatch"
     BAD_NAME = "bad_name"
@@ -20,6 +21,7 @@ class InvalidReason(StrEnum):
     BAD_DIMS = "bad_dims"
     EMPTY_BATCH = "empty_batch"
     BAD_CONTROL = "bad_control"
+    INTERNAL_ERROR = "internal_error"
 
 
 class InvalidFrame(Exception):  # noqa: N818 - the design's name; it is a verdict on the input, not a fault of ours

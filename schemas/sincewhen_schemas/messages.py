@@ -47,6 +47,7 @@ class Detection(Message, frozen=True, kw_only=True):
     cause_cosine: float = 0.0  # angle with the nearest fingerprint
     cause_strength: float = 0.0  # 1..5, 0 = not known
     limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
+    across: bool = False  # a second change, found across the direction of one that is open
     seen_before: int = 0  # changes of this stream that ended and looked alike
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     contradicted: bool = False  # it was there before the last cleaning or replacement

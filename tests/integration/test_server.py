@@ -3,6 +3,7 @@
 import stat
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,21 @@ from click.testing import CliRunner
 from sincewhen.cli.__main__ import main
 from sincewhen.console.times import iso
 from sincewhen_schemas import station_record_pb2 as pb
-from sincewhen_schemas.encode import encode_heartbeat
+from sincewhen_schemas.encode import encode_frames, encode_heartbeat, encode_upload
 from sincewhen_testing.server import Server, free_port
-from sincewhen_testing.station import END, GOLDEN, ONSET, START_NS, STATION, STEP_NS, Recorded, batch, stream
+from sincewhen_testing.station import (
+    END,
+    GOLDEN,
+    ONSET,
+    START_NS,
+    STATION,
+    STEP_NS,
+    Recorded,
+    activation,
+    batch,
+    columns,
+    stream,
+)
 
 BATCH = 25
 EXACTLY_ONCE = ("id", "since", "since_low", "since_high", "until", "shape", "lots", "units_suspect", "status")
@@ -192,3 +205,58 @@ def test_a_store_is_migrated_once_and_by_one_process(tmp_path: Path) -> None:
             assert "Traceback" not in second.stderr
     again = CliRunner().invoke(main, ["migrate", "--data", str(tmp_path / "d")])
     assert again.output.startswith("nothing to apply")
+
+
+def test_a_control_record_needs_the_token_like_every_other_write(tmp_path: Path) -> None:
+    with Server(tmp_path / "d") as server:
+        answer = server.send(batch(stream(58), 0, 32), activation("deadbeef"))
+        assert answer.status_code == 401
+        assert "frames and heartbeats only; got a control record" in answer.json()["detail"]
+        headers = {"Authorization": f"Bearer {server.token}"}
+        body = encode_upload([activation("deadbeef")])
+        assert httpx.post(f"{server.url}/v1/frames", content=body, headers=headers).status_code == 200
+        server.applied()
+        (letter,) = server.get("/api/v1/dead-letters").json()
+        assert letter["reason"] == "bad_control"
+        assert "there is none of address 'deadbeef'" in letter["detail"]
+        assert server.get("/api/v1/stations").json() == []
+
+
+def test_the_sender_is_told_which_records_are_refused(tmp_path: Path) -> None:
+    data = stream(59)
+    late = encode_frames(replace(columns(data, 32, 64), captured_at_ns=np.full(32, 10**17)))
+    huge = encode_frames(replace(columns(data, 64, 96), first_seq=2**64 - 40))
+    with Server(tmp_path / "d") as server:
+        answer = server.send(batch(data, 0, 32), late, huge).json()
+        assert answer["accepted"] == 3
+        assert [(item["index"], item["reason"]) for item in answer["refused"]] == [
+            (1, "captured_before_2000"),
+            (2, "out_of_range"),
+        ]
+        server.applied()
+        assert len(server.get("/api/v1/dead-letters").json()) == 2
+        assert server.get("/api/v1/stations").json()[0]["frames"] == 32
+
+
+def test_a_view_that_the_plant_does_not_list_is_refused_and_views_are_bounded(tmp_path: Path) -> None:
+    (tmp_path / "plant.toml").write_text(f'[[stations]]\nid = "{STATION}"\nviews = ["top"]\n')
+    data = stream(60)
+    with Server(tmp_path / "d", "--plant", str(tmp_path / "plant.toml")) as server:
+        server.send(encode_frames(replace(columns(data, 0, 32), view="side")))
+        server.applied()
+        assert server.get("/api/v1/dead-letters").json()[0]["reason"] == "unknown_view"
+    with Server(tmp_path / "e") as server:
+        for view in range(20):
+            server.send(encode_frames(replace(columns(data, 0, 2), view=f"v{view}")))
+        server.applied()
+        assert len(server.get("/api/v1/stations").json()) == 16
+        assert {letter["reason"] for letter in server.get("/api/v1/dead-letters").json()} == {"too_large"}
+
+
+def test_an_activated_profile_is_seen_at_once(tmp_path: Path) -> None:
+    with Server(tmp_path / "d") as server:
+        learn(server, stream(61))
+        server.applied()
+        (station,) = server.get("/api/v1/stations").json()
+    assert (station["state"], station["proposal"]) == ("in control", None)
+    assert station["profile"]

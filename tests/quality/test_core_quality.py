@@ -172,3 +172,42 @@ def test_lots_that_differ_by_nature_do_not_pull_the_date(shape: str) -> None:
     print(f"seed {seed} {shape} across lots: median error {np.median(errors)}, covered {covered}/{repeats}")
     assert covered >= 17  # a true 95 % is below in fewer than one run in a hundred
     assert np.median(errors) <= (3 if shape == "step" else 60)
+
+
+def test_a_ramp_longer_than_any_window_is_dated_from_the_ledger_and_not_called_abrupt() -> None:
+    """A displacement that takes 60,000 frames to reach 8: the alarm comes thousands of frames after the onset."""
+    seed = 600
+    rng = np.random.default_rng(seed)
+    covered, errors, repeats = 0, [], 12
+    for _ in range(repeats):
+        mix = mixing(rng, LATENT, DIMS)
+        onset = GOLDEN + int(rng.integers(500, 3000))
+        latent = noise(rng, onset + 16_000, LATENT)
+        latent[onset:] += np.arange(1, len(latent) - onset + 1)[:, None] / 60_000 * 8 * direction(rng, LATENT)
+        result = run(recorded(latent, mix), GOLDEN, ARL0)
+        known = next(alarm.confirmed for alarm in result.alarms if alarm.first.at >= onset)
+        assert known is not None
+        assert known.shape != "abrupt"
+        covered += known.since_low <= onset <= known.since_high
+        errors.append((known.since - onset) / (known.at - onset))
+    print(f"seed {seed}: covered {covered}/{repeats}, error as a share of the ramp so far {np.round(errors, 2)}")
+    assert covered >= 9
+
+
+def test_a_second_change_while_the_first_lasts_is_a_second_alarm_with_its_own_date() -> None:
+    seed = 700
+    rng = np.random.default_rng(seed)
+    found, false, repeats = 0, 0, 8
+    for _ in range(repeats):
+        mix = mixing(rng, LATENT, DIMS)
+        latent = noise(rng, GOLDEN + 3500, LATENT)
+        first, second = GOLDEN + 500, GOLDEN + 2000
+        latent[first:] += 3 * direction(rng, LATENT)
+        latent[second:] += 3 * direction(rng, LATENT)
+        result = run(recorded(latent, mix), GOLDEN, ARL0)
+        later = [alarm.confirmed.since for alarm in result.alarms[1:] if alarm.confirmed]
+        found += any(abs(since - second) <= 5 for since in later)
+        false += sum(abs(since - second) > 5 for since in later)
+    print(f"seed {seed}: second change dated within 5 frames in {found}/{repeats}, {false} others")
+    assert found >= 7
+    assert false <= 1

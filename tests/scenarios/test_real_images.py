@@ -1,60 +1,20 @@
 """Real pictures of a paper inspection (PIPED) through the edge agent, HTTP, server and commands."""
 
 import csv
-import math
 import time
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
 
 from sincewhen_testing.edge import activate, iso, row, run_edge, write_archive
 from sincewhen_testing.needs import shared_data
+from sincewhen_testing.pictures import SIDE, pools, stream
 from sincewhen_testing.server import Server
 
 STATION = "mill/line1/inspection/cam1"
-SIDE, CROP = 96, 112
 GOLDEN, CALM, CHANGED, BACK = 2000, 400, 300, 400
-LOT_FRAMES = 50
 STORIES = ("change of lot", "change of light mode", "change of defect rate")
-Pool = list[Image.Image]
-
-
-def pools() -> dict[tuple[str, str], Pool]:
-    """Pictures by paper grade and class."""
-    data = shared_data()
-    found: dict[tuple[str, str], Pool] = {}
-    with (data / "images/index.csv").open() as file:
-        for item in csv.DictReader(file):
-            if item["dataset"] == "piped":
-                found.setdefault((item["lot"], item["cls"]), []).append(Image.open(data / item["path"]).convert("RGB"))
-    return found
-
-
-def nuisance(picture: Image.Image, gain: float, rng: np.random.Generator) -> Image.Image:
-    """A crop at a sub-pixel place, mirrored or not, a little lighter or darker."""
-    x, y = rng.uniform(0, picture.width - CROP, 2)
-    cut = picture.transform((SIDE, SIDE), Image.Transform.EXTENT, (x, y, x + CROP, y + CROP), Image.Resampling.BILINEAR)
-    if rng.integers(2):
-        cut = cut.transpose(Image.Transpose.FLIP_LEFT_RIGHT)
-    pixels = np.asarray(cut, np.float32) * gain + rng.normal(0, 1.5, (SIDE, SIDE, 3))
-    return Image.fromarray(pixels.clip(0, 255).round().astype(np.uint8))
-
-
-def stream(
-    stretches: list[tuple[Pool, Pool, float, int]], rng: np.random.Generator, first: int
-) -> Iterator[tuple[Image.Image, dict[str, Any]]]:
-    """(good pictures, defect pictures, defect rate, frames) one after the other; the lamp flickers with memory."""
-    flicker, number = 0.0, first
-    for good, defects, rate, frames in stretches:
-        for _ in range(frames):
-            flicker = 0.8 * flicker + rng.normal(0, 0.01 * math.sqrt(1 - 0.8**2))
-            pool = defects if rng.random() < rate else good
-            picture = nuisance(pool[rng.integers(len(pool))], 1 + flicker, rng)
-            yield picture, {"lot": f"R{number // LOT_FRAMES:03d}", "unit_id": f"U{number:05d}"}
-            number += 1
 
 
 def test_lot_light_and_defect_rate_are_found_and_dated_and_the_calm_stretch_is_calm(tmp_path: Path) -> None:

@@ -50,7 +50,8 @@ def test_an_invalid_record_is_refused_for_the_reason_it_is_named_for(path: Path)
 
 def test_every_reason_has_an_example() -> None:
     shown = {path.name.split(".")[1] for path in named(INVALID, record=True)}
-    assert shown == {reason.value for reason in InvalidReason}
+    by_the_server_alone = {InvalidReason.UNKNOWN_VIEW, InvalidReason.INTERNAL_ERROR}
+    assert shown == {reason.value for reason in InvalidReason} - by_the_server_alone
 
 
 @pytest.mark.parametrize("path", named(VALID, record=False), ids=lambda path: path.stem)

@@ -67,8 +67,8 @@ def test_frames_come_back_as_they_were_sent() -> None:
 
 
 def test_heartbeats_and_controls_are_told_apart() -> None:
-    assert isinstance(read(encode_heartbeat(STATION, pb.Heartbeat(agent_id="pc7"))), HeartbeatRecord)
-    control = pb.Control(control_id="c1", challenge=pb.Challenge(passed=True))
+    assert isinstance(read(encode_heartbeat(STATION, pb.Heartbeat(agent_id="pc7", sent_at_ns=NOW_NS))), HeartbeatRecord)
+    control = pb.Control(control_id="c1", at_ns=NOW_NS, challenge=pb.Challenge(passed=True))
     assert isinstance(read(encode_control(STATION, control)), ControlRecord)
 
 

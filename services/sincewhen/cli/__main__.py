@@ -10,6 +10,7 @@ _COMMANDS = {  # by name: its module in sincewhen.cli, and what the list of comm
     "incidents": ("query", "List incidents, newest first."),
     "migrate": ("migrate", "Bring a store's tables up to this release."),
     "profile": ("profile", "What in-control looks like: build, list, show, activate, export."),
+    "scan": ("scan", "Look through an image archive, offline: what changed, since when?"),
     "scope": ("query", "What is suspect: lots, supplier lots, shifts, skus, units."),
     "since": ("query", "Was this station out of control, and since when?"),
     "stations": ("query", "Every station: its state, and what learning still misses."),

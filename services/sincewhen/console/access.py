@@ -40,9 +40,10 @@ class Access:
         if (host[0] or host[2]) not in _HOSTS:
             await problem(421, "this server answers on 127.0.0.1 only: use that address")(scope, receive, send)
             return
-        if scope["method"] not in _READS and scope["path"] not in _OPEN_WRITES:
+        if scope["method"] not in _READS:
             given = headers.get("authorization", "").removeprefix("Bearer ")
-            if not hmac.compare_digest(given.encode(), self._token.encode()):
+            scope["sincewhen_trusted"] = hmac.compare_digest(given.encode(), self._token.encode())
+            if not scope["sincewhen_trusted"] and scope["path"] not in _OPEN_WRITES:
                 answer = problem(
                     401,
                     "this write needs the admin token: send Authorization: Bearer <content of DIR/token>",

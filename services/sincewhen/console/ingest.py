@@ -1,4 +1,7 @@
-"""POST /v1/frames: records into the log. 200 means that they are on disk."""
+"""POST /v1/frames: records into the log. 200 means that they are on disk.
+
+`refused` names the records that break the contract: they are on disk too, and become dead letters.
+"""
 
 from fastapi import APIRouter, Request
 from fastapi.concurrency import run_in_threadpool
@@ -28,14 +31,15 @@ def ingest_router(runner: Runner) -> APIRouter:
             detail = f"more than {BACKLOG_RECORDS_MAX} records wait: send again later, nothing is lost"
             return problem(503, detail, {"Retry-After": "5"})
         try:
-            return await run_in_threadpool(_append, runner, bytes(body))
+            trusted = bool(request.scope.get("sincewhen_trusted"))
+            return await run_in_threadpool(_append, runner, bytes(body), trusted)
         except LogUnavailable as error:
             return problem(503, str(error), {"Retry-After": "5"})
 
     return router
 
 
-def _append(runner: Runner, body: bytes) -> JSONResponse:
+def _append(runner: Runner, body: bytes, trusted: bool) -> JSONResponse:  # noqa: FBT001 - of the request
     upload = pb.RecordUpload()
     try:
         upload.ParseFromString(body)
@@ -44,14 +48,24 @@ def _append(runner: Runner, body: bytes) -> JSONResponse:
         return problem(400, "the body is no RecordUpload (schemas/station_record.proto): it is kept as a dead letter")
     if len(upload.records) > limits.UPLOAD_RECORDS_MAX:
         return problem(413, f"an upload has at most {limits.UPLOAD_RECORDS_MAX} records; got {len(upload.records)}")
-    if upload.records:
-        runner.append([(_key(value), value) for value in upload.records])
-    return JSONResponse({"accepted": len(upload.records), "server_time_ns": runner.now_ns()})
+    keys = [_key(value) for value in upload.records]
+    if not trusted and any(control for _, control in keys):
+        detail = "an upload without the admin token holds frames and heartbeats only; got a control record"
+        return problem(401, detail, {"WWW-Authenticate": "Bearer"})
+    if keys:
+        runner.append([(key, value) for (key, _), value in zip(keys, upload.records, strict=True)])
+    refused = [
+        {"index": index, "reason": refusal.reason, "detail": refusal.detail}
+        for index, ((key, _), value) in enumerate(zip(keys, upload.records, strict=True))
+        if (refusal := runner.refusal(key, value)) is not None
+    ]
+    return JSONResponse({"accepted": len(keys), "refused": refused, "server_time_ns": runner.now_ns()})
 
 
-def _key(value: bytes) -> str:
-    """The log's key; a record that can't be read goes under "" and becomes a dead letter."""
+def _key(value: bytes) -> tuple[str, bool]:
+    """The log's key, and whether the record is a control; one that can't be read goes under "" as a dead letter."""
     try:
-        return pb.StationRecord.FromString(value).station_id
+        record = pb.StationRecord.FromString(value)
     except DecodeError:
-        return ""
+        return "", False
+    return record.station_id, record.HasField("control")

@@ -8,7 +8,7 @@ from sincewhen.demo.scene import Truth
 
 ABRUPT_TOLERANCE_FRAMES = 25
 RAMP_TOLERANCE = 0.15  # of the ramp
-LOTS_BEFORE_RAMP = 0.5  # of the ramp: a lot that ended earlier before the true onset is wrongly suspect
+LOTS_BEFORE_RAMP = 0.2  # of the ramp: a lot that ended earlier before the true onset is wrongly suspect
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def _lots(plan: Plan, story: Story, rng: np.random.Generator) -> list[Lot]:
         changed = story == "supplier lot" and first == changed_at
         length = plan.supplier_lot if changed else plan.lot + int(rng.integers(-10, 11))
         last = min(first + length, plan.frames)
-        if first < changed_at:
+        if first < changed_at and story == "supplier lot":
             last = min(last, changed_at)
         natural = np.clip(rng.standard_normal(6), -LOT_TOLERANCE, LOT_TOLERANCE)
         lots.append(

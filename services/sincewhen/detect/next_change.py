@@ -1,8 +1,8 @@
 """The next change while one is open: the e-SR on what lies across the open change's direction.
 
-The open change's mean is measured on its newest frames and its direction taken out of every frame; a change that grows
-or turns slowly is taken out anew every RENEWED_EVERY frames, so that only a second event is left to see. Streams of
-few coordinates have nothing across: there the next change is seen once the open one has ended.
+The open change's mean is measured on its newest frames and its direction taken out of every frame, anew every
+RENEWED_EVERY frames. While it still moves nothing is looked for: a change that grows turns as well, and would be found
+again and again. Streams of few coordinates have nothing across: there the next change is seen once the open one ended.
 """
 
 from dataclasses import dataclass, replace
@@ -17,14 +17,15 @@ from sincewhen.profiles.null import StreamNull
 RENEWED_EVERY = 256
 DIMS_MIN = 4
 STABLE_LOOKS = 8  # times in a row that the open change's mean stays where it was, until it is a level
-_STABLE_SPREAD = 4.0  # standard deviations of the chi-square that a mean which stays may move by
+_LOOKS_STILL = 2  # in a row, from which on a second change is looked for
+_STABLE_SPREAD = 1.5  # standard deviations of the chi-square that a mean which stays may move by
 
 
 @dataclass(slots=True)
 class NextState:
     mean: NDArray[np.float32]  # (d,) of the open change, over its newest frames
     frames: int  # that the mean was measured on
-    stable: int  # looks in a row at which it had not moved
+    stable: int  # looks in a row at which it did not move
     esr: EsrState
 
     def to_bytes(self) -> bytes:
@@ -44,25 +45,23 @@ class NextChange:
         self._esr = Esr(uncertain(null, state.frames), state.esr, _across(fingerprints, state.mean))
 
     @staticmethod
-    def begin(null: StreamNull, newest: NDArray[np.floating]) -> NextState:
-        """Newest (n, d): the open change's newest frames."""
+    def begin(null: StreamNull, newest: NDArray[np.floating], stable: int = 0) -> NextState:
+        """Newest (n, d): the open change's newest frames; stable: looks in a row before at which it did not move."""
+        half = len(newest) // 2
+        earlier, later = (part.mean(axis=0, dtype=np.float64) for part in (newest[:half], newest[half:]))
+        noise = null.vt[-1] * 2 / half + 2 * null.sigma2_lot
+        moved = float(np.sum((later - earlier) ** 2 / noise))
+        still = moved < null.dims + _STABLE_SPREAD * np.sqrt(2 * null.dims)
         mean = newest.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return NextState(mean, len(newest), 0, Esr(null).state)
+        return NextState(mean, len(newest), stable + 1 if still else 0, Esr(null).state)
 
     def update(self, x: NDArray[np.float32], lot_change: NDArray[np.bool_], ln_limit: float, /) -> NDArray[np.float64]:
-        """Ln Z after each frame of x (n, d), up to and with the first that reaches ln_limit."""
+        """Ln Z after each frame of x (n, d), up to and with the first that reaches ln_limit; -inf while it moves."""
+        if self.state.stable < _LOOKS_STILL:
+            return np.full(len(x), -np.inf)
         found = self._esr.update(across(x, self.state.mean), lot_change, ln_limit)
         self.state.esr = self._esr.state
         return found
-
-    def renew(self, null: StreamNull, newest: NDArray[np.floating]) -> None:
-        """Measure the open change anew on its newest frames (n, d)."""
-        known, renewed = self.state, NextChange.begin(null, newest)
-        noise = null.vt[-1] * (1 / known.frames + 1 / renewed.frames) + 2 * null.sigma2_lot
-        moved = float(np.sum((renewed.mean - known.mean) ** 2 / noise))
-        still = moved < null.dims + _STABLE_SPREAD * np.sqrt(2 * null.dims)
-        renewed.stable = known.stable + 1 if still else 0
-        self.state = renewed
 
 
 def across(x: NDArray[np.floating], mean: NDArray[np.floating]) -> NDArray[np.float32]:

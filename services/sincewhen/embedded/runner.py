@@ -4,6 +4,8 @@ Invariants
 - A record is acknowledged once the log holds it; whatever happens then, it is applied exactly once: the barrier stores
   states and position together, outputs have deterministic ids, and what is replayed writes the same rows again.
 - Outputs reach the store before the barrier that covers them.
+- A record that ends the process twice, by a fault of ours, is set aside as a dead letter (internal_error) at the next
+  start: one poisoned record stops nobody for ever.
 - While the store is unwell nothing is dropped: the pipeline waits, and ingest refuses when the backlog is full.
 """
 
@@ -18,24 +20,27 @@ import msgspec
 
 from sincewhen.embedded import metrics
 from sincewhen.incidents.correlate import correlate
+from sincewhen.ingest.decode import decode
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import Presence, judge
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.pipeline import Pipeline, spacing_ns
+from sincewhen.processor.pipeline import Pipeline, dead_letter, spacing_ns
 from sincewhen.processor.state import StationState, decode_state, encode_state
 from sincewhen.profiles.profile import Profile, decode_profile
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
 from sincewhen.store.write import write_incidents, write_outputs
-from sincewhen_schemas.messages import Detection, Incident, StationStatus
+from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
+from sincewhen_schemas.messages import DeadLetter, Detection, Incident, StationStatus
 
 BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
 BACKLOG_RECORDS_MAX = 100_000
 LOG_KEPT_NS = 24 * 3600 * 10**9
+STUMBLES_MAX = 2
 _IDLE_S, _UNWELL_S = 0.2, 1.0
 
 
@@ -68,6 +73,7 @@ class Runner:
     _wake: threading.Event = field(init=False, default_factory=threading.Event)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
+    _stumbles: dict[int, int] = field(init=False, default_factory=dict)
     _unwritten: bool = field(init=False, default=False)  # states are ahead of the store: no barrier may cover them
 
     def __post_init__(self) -> None:
@@ -75,6 +81,7 @@ class Runner:
         self.connection = Connection(self.data / "store")
         migrate(self.connection, self.plant.retention)
         self._pipeline = Pipeline(self.profile, self.plant)
+        self._stumbles = self.log.stumbles()
         snapshot = self.log.snapshot()
         self.next_offset = snapshot.next_offset
         for station, raw in snapshot.states.items():
@@ -145,6 +152,14 @@ class Runner:
         self.log.append(records, self.now_ns())
         self._wake.set()
 
+    def refusal(self, key: str, value: bytes) -> InvalidFrame | None:
+        """Why a record breaks the contract, None where it does not, as far as the record alone tells."""
+        try:
+            decode(key, value, self.now_ns(), self.plant.knows)
+        except InvalidFrame as refusal:
+            return refusal
+        return None
+
     def profile(self, sha: str) -> Profile:
         """A profile by its address. Raises KeyError."""
         if sha not in self._profiles:
@@ -157,7 +172,8 @@ class Runner:
             self._wake.clear()
             records = self.log.read(self.next_offset, READ_RECORDS)
             if records:
-                self._apply(records)
+                known = any(record.offset in self._stumbles for record in records)
+                self._carefully(records[:1] if known else records)
             if self._dirty and self.now_ns() - barrier_at_ns > BARRIER_EVERY_NS:
                 self._barrier()
                 barrier_at_ns = self.now_ns()
@@ -166,9 +182,20 @@ class Runner:
                 self._wake.wait(_IDLE_S)
         self._barrier()
 
+    def _carefully(self, records: list[LogRecord]) -> None:
+        """A fault of ours ends the process and is remembered: after it these records are applied one by one."""
+        try:
+            self._apply(records)
+        except Exception:
+            self.log.stumble([record.offset for record in records])
+            raise
+
     def _apply(self, records: list[LogRecord]) -> None:
         outputs = Outputs()
         for record in records:
+            if self._stumbles.get(record.offset, 0) >= STUMBLES_MAX:
+                outputs.dead_letters.append(_set_aside(record))
+                continue
             state = self._states.setdefault(record.key, StationState())
             made = self._pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
             outputs.add(made)
@@ -225,3 +252,9 @@ class Runner:
         self.log.barrier(self.next_offset, {key: encode_state(self._states[key]) for key in self._dirty})
         self._dirty.clear()
         self.log.trim(self.now_ns() - LOG_KEPT_NS)
+
+
+def _set_aside(record: LogRecord) -> DeadLetter:
+    detail = f"this record ended the server {STUMBLES_MAX} times by a fault of ours: please report it with the payload"
+    refusal = InvalidFrame(InvalidReason.INTERNAL_ERROR, detail)
+    return dead_letter(record.key, record.value, record.offset, record.appended_at_ns, refusal)

@@ -13,7 +13,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
 
     A detection belongs to the running incident if it was worth a page before all members had ended, or if its onset
-    lies before the incident's end. `recorded` detections make no incident.
+    lies before the incident's end. What was found across the direction of an open change is a second incident beside
+    it. `recorded` detections make no incident.
     """
     latest: dict[str, Detection] = {}
     for detection in detections:
@@ -23,8 +24,9 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
     paging = [detection for detection in latest.values() if detection.verdict == "paging"]
     groups: list[list[Detection]] = []
     for detection in sorted(paging, key=lambda d: (d.station_id, _paged(d), d.detection_id)):
-        if groups and _belongs(groups[-1], detection):
-            groups[-1].append(detection)
+        newest = next((group for group in reversed(groups) if _alike(group, detection)), None)
+        if newest is not None and _belongs(newest, detection):
+            newest.append(detection)
         else:
             groups.append([detection])
     return sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
@@ -41,9 +43,11 @@ def primary(members: Iterable[Detection]) -> Detection:
     )
 
 
+def _alike(group: list[Detection], detection: Detection) -> bool:
+    return (group[0].station_id, group[0].across) == (detection.station_id, detection.across)
+
+
 def _belongs(group: list[Detection], detection: Detection) -> bool:
-    if group[0].station_id != detection.station_id:
-        return False
     if any(member.until_ns is None or _paged(detection) <= member.updated_at_ns for member in group):
         return True
     until = primary(group).until_ns

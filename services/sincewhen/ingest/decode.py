@@ -55,9 +55,12 @@ def decode(
         return _frames(station_id, record.frames, appended_at_ns)
     if body == "heartbeat":
         _name(record.heartbeat.agent_id, "agent_id", limits.ID_CHARS_MAX)
+        if record.heartbeat.view:
+            _name(record.heartbeat.view, "view", limits.ID_CHARS_MAX)
+        _at(record.heartbeat.sent_at_ns, "sent_at", appended_at_ns)
         return HeartbeatRecord(station_id, record.heartbeat)
     if body == "control":
-        _check_control(record.control)
+        _check_control(record.control, appended_at_ns)
         return ControlRecord(station_id, record.control)
     raise InvalidFrame(InvalidReason.UNDECODABLE, "a record holds frames, a heartbeat or a control; this holds none")
 
@@ -71,6 +74,9 @@ def _frames(station_id: str, batch: pb.FrameBatch, appended_at_ns: int) -> Frame
         _name(getattr(batch, field), field, limits.ID_CHARS_MAX)
     if not 1 <= batch.purpose <= len(PURPOSES):
         raise InvalidFrame(InvalidReason.MISSING_PURPOSE, f"purpose is one of {PURPOSES}; got {batch.purpose}")
+    if batch.first_seq > limits.SEQ_MAX - n:
+        detail = f"a sequence number is at most {limits.SEQ_MAX}; got first_seq {batch.first_seq}: number from 0"
+        raise InvalidFrame(InvalidReason.OUT_OF_RANGE, detail)
     layers, present = _layers(batch, n)
     return Frames(
         station_id=station_id,
@@ -99,15 +105,19 @@ def _frames(station_id: str, batch: pb.FrameBatch, appended_at_ns: int) -> Frame
 
 def _captured(raw: bytes, n: int, appended_at_ns: int) -> NDArray[np.int64]:
     captured = _column(raw, "<i8", n, "captured_at_ns").astype(np.int64)
-    oldest, newest = int(captured.min()), int(captured.max())
-    if oldest < limits.CAPTURED_AT_MIN_NS:
-        detail = f"captured_at is 2000-01-01 or later; got {oldest} ns: set the line PC's clock"
-        raise InvalidFrame(InvalidReason.CAPTURED_BEFORE_2000, detail)
-    ahead = newest - appended_at_ns
-    if ahead > limits.CAPTURED_AHEAD_MAX_NS:
-        detail = f"captured_at is at most 1 h ahead of the server; got {ahead / 1e9:.0f} s: set the line PC's clock"
-        raise InvalidFrame(InvalidReason.CAPTURED_IN_FUTURE, detail)
+    _at(int(captured.min()), "captured_at", appended_at_ns)
+    _at(int(captured.max()), "captured_at", appended_at_ns)
     return captured
+
+
+def _at(at_ns: int, what: str, appended_at_ns: int) -> None:
+    if at_ns < limits.CAPTURED_AT_MIN_NS:
+        detail = f"{what} is 2000-01-01 or later; got {at_ns} ns: set the line PC's clock"
+        raise InvalidFrame(InvalidReason.CAPTURED_BEFORE_2000, detail)
+    ahead = at_ns - appended_at_ns
+    if ahead > limits.CAPTURED_AHEAD_MAX_NS:
+        detail = f"{what} is at most 1 h ahead of the server; got {ahead / 1e9:.0f} s: set the line PC's clock"
+        raise InvalidFrame(InvalidReason.CAPTURED_IN_FUTURE, detail)
 
 
 def _layers(batch: pb.FrameBatch, n: int) -> tuple[dict[str, NDArray[np.float16]], dict[str, NDArray[np.bool_]]]:
@@ -209,10 +219,11 @@ def _strings(column: pb.StringColumn, n: int, what: str) -> Strings:
     return strings
 
 
-def _check_control(control: pb.Control) -> None:
+def _check_control(control: pb.Control, appended_at_ns: int) -> None:
     if control.WhichOneof("event") is None:
         raise InvalidFrame(InvalidReason.BAD_CONTROL, "a control holds one event; this holds none")
     _name(control.control_id, "control_id", limits.ID_CHARS_MAX)
+    _at(control.at_ns, "at", appended_at_ns)
     for field in ("actor", "reason"):
         _text(getattr(control, field), field)
     if control.HasField("recorded_change") and control.recorded_change.kind not in CHANGE_KINDS:
@@ -243,6 +254,8 @@ def _text(value: str, what: str) -> str:
 def _name(value: str, what: str, limit: int) -> str:
     if not 1 <= len(value) <= limit:
         raise InvalidFrame(InvalidReason.BAD_NAME, f"{what} has 1..{limit} characters; got {value[:80]!r}")
+    if limits.CONTROL_CHARACTERS.search(value):
+        raise InvalidFrame(InvalidReason.BAD_NAME, f"{what} has no control characters; got {value[:80]!r}")
     return value
 
 

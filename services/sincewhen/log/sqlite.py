@@ -9,7 +9,8 @@ Invariants
 Format
 - records(offset, key, value, appended_at_ns); states(key, value); position(next_offset), one row;
   bodies(sha, value): profile bodies, compacted by their address; reference_sets(sha, about, value): encoded sets of the
-  edge by their address, and what each is of.
+  edge by their address, and what each is of; stumbles(offset, times): records at which the process ended by a fault
+  of ours.
 """
 
 import sqlite3
@@ -25,6 +26,7 @@ CREATE TABLE IF NOT EXISTS records (
 CREATE TABLE IF NOT EXISTS states (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 1), next_offset INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS bodies (sha TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS stumbles (offset INTEGER PRIMARY KEY, times INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS reference_sets (sha TEXT PRIMARY KEY, about BLOB NOT NULL, value BLOB NOT NULL);
 INSERT OR IGNORE INTO position VALUES (1, 1);
 """
@@ -81,6 +83,17 @@ class SqliteLog:
             return self._transact(
                 [("DELETE FROM records WHERE offset < ? AND appended_at_ns < ?", [(position, appended_before_ns)])]
             )
+
+    def stumble(self, offsets: Sequence[int]) -> None:
+        """Remember that the process ends while it applies these records."""
+        counted = "INSERT INTO stumbles VALUES (?, 1) ON CONFLICT (offset) DO UPDATE SET times = times + 1"
+        with self._lock:
+            self._transact([(counted, [(offset,) for offset in offsets])])
+
+    def stumbles(self) -> dict[int, int]:
+        """How often the process ended at each record that is still to be applied."""
+        with self._lock:
+            return dict(self._db.execute("SELECT offset, times FROM stumbles"))
 
     def put_body(self, sha: str, value: bytes) -> None:
         """Keep a profile's body under its address."""

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from sincewhen.onset.history import BLOCK, Blocks
 from sincewhen.profiles.null import StreamNull
 
-SHAPES = ((0.0, 0.7), (0.5, 0.09), (1.0, 0.18), (2.0, 0.03))  # exponent of t, prior weight
+# exponent of t, prior weight; real growth is of no known exponent, and between too few of them a date is too sure
+SHAPES = ((0.0, 0.7), (0.5, 0.06), (0.75, 0.05), (1.0, 0.09), (1.5, 0.06), (2.0, 0.03), (3.0, 0.01))
 SIZES = np.geomspace(0.2, 12.0, 38)  # displacement at the window's end
 _PRODUCT_MAX = 1e250  # factors are multiplied up to here before the logarithm is taken
 Floats = NDArray[np.float64]

@@ -26,6 +26,7 @@ QUANTILES = (0.025, 0.5, 0.975)
 LOTS_MAX = 256  # the longest ones of a window; shorter ones count as noise
 _ABRUPT_BELOW, _GRADUAL_ABOVE = 0.1, 0.9
 _NOTICED_SPREAD, _NOTICED_MIN = 0.25, 0.01  # of a challenge part: how sharp its limit is, how often it passes anyway
+_MISFIT_BLOCK, _MISFIT_BLOCKS_MIN, _MISFIT_PRIOR = 16, 4, 4  # frames, blocks, blocks that count as no misfit
 _CONTRADICTED_BELOW = 0.01  # posterior after a reset
 
 Floats = NDArray[np.float64]
@@ -38,7 +39,8 @@ class Known:
     changes: recorded changes; half of the prior lies on them. steps: rows where a context value (lot, supplier lot,
     recipe) begins; they count as recorded changes for an abrupt change only. lots: rows where a lot begins. resets:
     the change began at or after the newest of these, where what it could not outlive was done (a cleaning, a new lens).
-    passed: challenge parts that passed, and the displacement that such a part notices.
+    passed: challenge parts that passed, and the displacement that such a part notices. latest: the alarm, which came
+    after the change.
     """
 
     changes: Sequence[int] = ()
@@ -46,6 +48,7 @@ class Known:
     lots: Sequence[int] = ()
     resets: Sequence[int] = ()
     passed: Sequence[tuple[int, float]] = ()
+    latest: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,12 +83,9 @@ def date_onset(
         fine, size = np.hstack([coarse[:, :-1], fine]), np.hstack([coarse_size[:, :-1], size])
         starts = np.concatenate([-np.cumsum(old.frames[::-1])[::-1], starts])
         widths = np.concatenate([old.frames, widths])
-    joint = np.empty_like(fine)
-    for index, (power, weight) in enumerate(SHAPES):
-        marked = {*known.changes, *known.steps} if power == 0 else set(known.changes)
-        joint[index] = fine[index] + _log_prior(starts, widths, marked, rows) + math.log(weight)
-        for at, limit in known.passed:
-            joint[index] += _unnoticed(starts, size[index], power, at, limit, rows)
+    prior = _log_priors(starts, widths, size, known, rows)
+    index, at = np.unravel_index(int(np.argmax(fine + prior)), fine.shape)
+    joint = fine / _misfit(values, null, max(0, int(starts[at])), SHAPES[int(index)][0]) + prior
     joint, contradicted = _reset(joint, starts, known.resets)
     evidence = float(logsumexp(joint))
     posterior = np.exp(joint - evidence)
@@ -114,13 +114,42 @@ def _quantiles(posterior: Floats, starts: Floats, widths: Floats) -> tuple[int, 
     return found[0], found[1], found[2]
 
 
-def _log_prior(starts: Floats, widths: Floats, marked: set[int], rows: int) -> Floats:
-    """Flat over rows with at least two frames after them, beyond the window falling with age; half of it on marks."""
-    density = np.where(starts <= rows - ROWS_MIN, widths * rows / np.maximum(rows - starts, rows), 0.0)
+def _log_priors(starts: Floats, widths: Floats, size: Floats, known: Known, rows: int) -> Floats:
+    """Of each shape and start (shapes, M), with what challenge parts say."""
+    prior = np.empty_like(size)
+    last = rows - ROWS_MIN if known.latest is None else min(rows - ROWS_MIN, known.latest)
+    for index, (power, weight) in enumerate(SHAPES):
+        marked = {*known.changes, *known.steps} if power == 0 else set(known.changes)
+        prior[index] = _log_prior(starts, widths, marked, rows, last) + math.log(weight)
+        for at, limit in known.passed:
+            prior[index] += _unnoticed(starts, size[index], power, at, limit, rows)
+    return prior
+
+
+def _misfit(x: Floats, null: StreamNull, since: int, power: float) -> float:
+    """By how much the frames after the change scatter more along it than in control, about the fitted shape; >= 1.
+
+    A change is seldom a pure shift of the mean: parts differ more, or the growth is of no known shape. Evidence counts
+    that much less.
+    """
+    after = x[since:]
+    count = len(after) // _MISFIT_BLOCK
+    if count < _MISFIT_BLOCKS_MIN:
+        return 1.0
+    grown = (np.arange(1, len(after) + 1) / len(after)) ** power
+    mean = grown @ after / (grown @ grown)
+    weight = mean / (null.vt[-1] + null.sigma2_lot)
+    left = ((after - grown[:, None] * mean) @ weight)[: count * _MISFIT_BLOCK].reshape(count, _MISFIT_BLOCK).sum(axis=1)
+    usual = float(weight**2 @ (null.vt[-1] + _MISFIT_BLOCK * null.sigma2_lot)) * _MISFIT_BLOCK
+    ratio = float(np.mean(left**2)) / max(usual, 1e-12)
+    return max(1.0, (count * ratio + _MISFIT_PRIOR) / (count + _MISFIT_PRIOR))
+
+
+def _log_prior(starts: Floats, widths: Floats, marked: set[int], rows: int, last: int) -> Floats:
+    """Flat over rows up to the last possible one, beyond the window falling with age; half of it on marks."""
+    density = np.where(starts <= last, widths * rows / np.maximum(rows - starts, rows), 0.0)
     mass = density / density.sum()
-    on = [
-        int(np.searchsorted(starts, mark, side="right")) - 1 for mark in marked if starts[0] < mark <= rows - ROWS_MIN
-    ]
+    on = [int(np.searchsorted(starts, mark, side="right")) - 1 for mark in marked if starts[0] < mark <= last]
     if on:
         mass *= 0.5
         np.add.at(mass, on, 0.5 / len(on))

@@ -46,7 +46,10 @@ class Blocks:
 
 @dataclass(slots=True)
 class History:
-    """`first` is the number of the oldest row that is kept one by one; blocks end right before it."""
+    """`first` is the number of the oldest row that is kept one by one; blocks end right before it.
+
+    good_ns: a time before the oldest row at which the stream was known to be in control, 0 = none.
+    """
 
     x: NDArray[np.float16]  # (w, d)
     at_ns: NDArray[np.int64]  # (w,)
@@ -54,11 +57,17 @@ class History:
     step: NDArray[np.bool_]  # (w,) a lot, supplier lot or recipe begins here
     first: int
     blocks: Blocks
+    good_ns: int = 0
 
     @staticmethod
-    def empty(dims: int) -> "History":
+    def empty(dims: int, good_ns: int) -> "History":
         no = np.zeros(0, bool)
-        return History(np.zeros((0, dims), np.float16), np.zeros(0, np.int64), no, no, 0, Blocks.none(dims))
+        return History(np.zeros((0, dims), np.float16), np.zeros(0, np.int64), no, no, 0, Blocks.none(dims), good_ns)
+
+    @property
+    def begin(self) -> int:
+        """The position of the oldest frame that is remembered."""
+        return -int(self.blocks.frames.sum())
 
     def push(
         self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
@@ -79,7 +88,7 @@ class History:
     def forget(self, keep: int) -> None:
         """Keep only the `keep` newest rows: what was before belongs to another state of the station."""
         self._drop(max(0, len(self.x) - keep))
-        self.blocks = Blocks.none(self.x.shape[1])
+        self.blocks, self.good_ns = Blocks.none(self.x.shape[1]), 0
 
     def time_of(self, position: float) -> int:
         """Capture time (ns) of a position relative to `first`; negative ones lie in the blocks."""
@@ -120,12 +129,12 @@ class History:
     def to_bytes(self) -> bytes:
         rows = (self.x.tobytes(), self.at_ns.tobytes(), self.lot.tobytes(), self.step.tobytes())
         blocks = tuple(np.ascontiguousarray(column).tobytes() for column in self.blocks.columns)
-        return msgspec.msgpack.encode((self.x.shape[1], self.first, rows, blocks))
+        return msgspec.msgpack.encode((self.x.shape[1], self.first, self.good_ns, rows, blocks))
 
     @staticmethod
     def from_bytes(data: bytes) -> "History":
-        kind = tuple[int, int, tuple[bytes, bytes, bytes, bytes], tuple[bytes, bytes, bytes, bytes, bytes, bytes]]
-        dims, first, (x, at_ns, lot, step), blocks = msgspec.msgpack.decode(data, type=kind)
+        kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], tuple[bytes, bytes, bytes, bytes, bytes, bytes]]
+        dims, first, good_ns, (x, at_ns, lot, step), blocks = msgspec.msgpack.decode(data, type=kind)
         types = (np.int8, np.int64, np.float16, np.int64, np.int64, np.int64)
         columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
         columns[2] = columns[2].reshape(-1, dims)
@@ -136,6 +145,7 @@ class History:
             np.frombuffer(step, bool),
             first,
             Blocks(*columns),
+            good_ns,
         )
 
 

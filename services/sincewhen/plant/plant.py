@@ -54,6 +54,10 @@ class Plant:
             return STATION_ID.fullmatch(station_id) is not None
         return station_id in self.stations
 
+    def knows_view(self, station_id: str, view: str) -> bool:
+        station = self._station(station_id)
+        return station is None or view in station.views
+
     def shifts(self, station_id: str, at_ns: NDArray[np.int64]) -> Strings:
         """The shift at each instant (n,): "2026-03-01 night", its production day first; "" where none runs."""
         calendar = self.calendar(station_id)

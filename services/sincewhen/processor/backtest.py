@@ -76,6 +76,7 @@ class Alarm:
 
     first: Dating
     confirmed: Dating | None
+    final: Dating  # as known at the end
     status: Literal["ended"] | DatingStatus
     until: int | None  # last row out of control
     streams: tuple[str, ...]  # all that moved
@@ -83,8 +84,8 @@ class Alarm:
 
     @property
     def known(self) -> Dating:
-        """The better dating of the two."""
-        return self.confirmed or self.first
+        """As known in the end, unless the change was over inside that interval: then it was too short for it."""
+        return self.first if self.until is not None and self.until < self.final.since_high else self.final
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +149,7 @@ def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
     return Alarm(
         first=first,
         confirmed=None if confirmed_at is None else _as_known(confirmed_at, members),
+        final=_dating(incident.updated_at_ns, incident),
         status="ended" if incident.status == "ended" else incident.dating,
         until=incident.until_ns,
         streams=incident.streams,
@@ -156,5 +158,8 @@ def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
 
 
 def _as_known(row: int, members: list[Detection]) -> Dating:
-    known = correlate(d for d in members if d.updated_at_ns <= row)[0]
+    return _dating(row, correlate(d for d in members if d.updated_at_ns <= row)[0])
+
+
+def _dating(row: int, known: Incident) -> Dating:
     return Dating(row, known.since_ns, known.since_low_ns, known.since_high_ns, known.shape, known.p_ramp)

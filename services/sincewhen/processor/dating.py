@@ -38,11 +38,15 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         lots=np.flatnonzero(history.lot).tolist(),
         resets=[history.position_of(at_ns) for at_ns in marks.resets],
         passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
+        latest=subject.alarm - history.first,
     )
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
     judged = verdict(mean, len(drifted), null)
+    low_ns = history.time_of(onset.low)
+    if onset.low <= history.begin and history.good_ns:  # it may have begun before anybody looked
+        low_ns = min(low_ns, history.good_ns)
     last, at_ns = history.first + len(x) - 1, int(history.at_ns[-1])
     return Event(
         ordinal=subject.ordinal,
@@ -57,7 +61,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         since_low=history.first + onset.low,
         since_high=history.first + onset.high,
         since_ns=history.time_of(onset.since),
-        since_low_ns=history.time_of(onset.low),
+        since_low_ns=low_ns,
         since_high_ns=history.time_of(onset.high),
         shape=onset.shape,
         p_ramp=onset.p_ramp,
@@ -67,6 +71,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         verdict=judged,
         paged_at_ns=at_ns if judged == "paging" else None,
         ln_z=subject.ln_z,
+        across=bool(subject.before),
         follows_change=any(onset.low <= at <= onset.high for at in known.changes),
         contradicted=onset.contradicted,
     )

@@ -39,6 +39,7 @@ class Event:
     until_ns: int | None = None
     until_low_ns: int | None = None
     until_high_ns: int | None = None
+    across: bool = False  # found across the direction of another one that was open
     seen_before: int = 0  # changes of this stream that ended and looked alike
     follows_change: bool = False  # a recorded change lies in the interval of its onset
     new_level: bool = False  # stable since a recorded change: a new reference is proposed

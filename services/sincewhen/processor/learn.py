@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
-from sincewhen.profiles.fit import Fitted, fit, fit_bases, lot_codes, slow_ratio
+from sincewhen.profiles.fit import Fitted, fit, fit_bases, known_regimes, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.variance import lot_runs, lots_known
@@ -18,7 +18,7 @@ from sincewhen_schemas.reference import ReferenceSet
 
 FRAMES_MIN = 550  # the last 60 % must measure windows of 16 frames 20 times
 SLOW_RATIO_MAX = 1.25
-_BASIS_SHARE, _MEAN_SHARE = 0.4, 0.8
+BASIS_SHARE, _MEAN_SHARE = 0.4, 0.8
 _SELF_TEST_QUANTILE = 0.999
 _WEEK_NS = 7 * 24 * 3600 * 10**9
 
@@ -65,7 +65,7 @@ def build_profile(
     if frames < FRAMES_MIN:
         detail = f"a profile needs at least {FRAMES_MIN} golden frames; got {frames}: record {FRAMES_MIN - frames} more"
         return Refusal(RefusalReason.TOO_FEW_FRAMES, detail)
-    first, second = int(frames * _BASIS_SHARE), int(frames * _MEAN_SHARE)
+    first, second = int(frames * BASIS_SHARE), int(frames * _MEAN_SHARE)
     bases = fit_bases(golden.rows(0, first))
     codes = lot_codes(golden)
     by_lot = codes is not None and lots_known(codes)
@@ -153,6 +153,7 @@ def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -
         layers=fitted.layers,
         scalars=fitted.scalars,
         self_test=test,
+        regimes=known_regimes(golden),
         warnings=tuple(warnings),
     )
 

@@ -71,18 +71,22 @@ class MonitorState:
 
 @dataclass(slots=True)
 class StreamMonitor:
-    """One stream of one profile at one run length. Feed only valid rows, in order. fingerprints (F, d)."""
+    """One stream of one profile at one run length. Feed only valid rows, in order.
+
+    fingerprints (F, d); good_ns: when the stream was last known to be in control, before the first row.
+    """
 
     null: StreamNull
     arl0: float
     state: MonitorState | None = None
     fingerprints: NDArray[np.float32] | None = None
+    good_ns: int = 0
     _esr: Esr = field(init=False)
 
     def __post_init__(self) -> None:
         self._esr = Esr(self.null, self.state.esr if self.state else None, self.fingerprints)
         if self.state is None:
-            self.state = MonitorState(self._esr.state, History.empty(self.null.dims))
+            self.state = MonitorState(self._esr.state, History.empty(self.null.dims, self.good_ns))
 
     def update(self, rows: Rows) -> tuple[list[Event], NDArray[np.float32]]:
         """Take rows; the events in order, and ln Z after each row (NaN while an event is open)."""
@@ -225,12 +229,9 @@ class StreamMonitor:
         state = self._state
         frames = min(newest.age, RENEWED_EVERY, len(state.history.x))
         rows = state.history.x[-frames:].astype(np.float32)
-        if state.next is None:
-            state.next = NextChange.begin(self.null, rows) if self.null.dims >= DIMS_MIN else None
+        if self.null.dims < DIMS_MIN:
             return []
-        watch = NextChange(self.null, self.fingerprints, state.next)
-        watch.renew(self.null, rows)
-        state.next = watch.state
+        state.next = NextChange.begin(self.null, rows, state.next.stable if state.next else 0)
         if newest.event.new_level or not newest.event.follows_change or state.next.stable < STABLE_LOOKS:
             return []
         at_ns = int(state.history.at_ns[-1])

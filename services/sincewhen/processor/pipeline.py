@@ -22,9 +22,10 @@ from sincewhen.processor.state import CHANGES_MAX, LOTS_MAX, StationState, ViewM
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.variance import LOTS_MIN
 from sincewhen.score.score import Scores, score
+from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.frames import Frames, Strings
-from sincewhen_schemas.invalid import InvalidFrame
+from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
 from sincewhen_schemas.messages import BlindTime, DeadLetter, StationStatus
 from sincewhen_schemas.messages import StationState as StateName
 
@@ -47,17 +48,9 @@ class Pipeline:
         outputs = Outputs()
         try:
             record = decode(key, value, appended_at_ns, self.plant.knows)
+            self._check(state, record)
         except InvalidFrame as refusal:
-            outputs.dead_letters.append(
-                DeadLetter(
-                    station_id=key,
-                    reason=refusal.reason,
-                    detail=refusal.detail,
-                    payload=value,
-                    appended_at_ns=appended_at_ns,
-                    offset=offset,
-                )
-            )
+            outputs.dead_letters.append(dead_letter(key, value, offset, appended_at_ns, refusal))
             return outputs
         if isinstance(record, ControlRecord):
             self._control(state, record, outputs)
@@ -68,6 +61,31 @@ class Pipeline:
         else:
             self._heartbeat(state, record, appended_at_ns, outputs)
         return outputs
+
+    def _check(self, state: StationState, record: Frames | HeartbeatRecord | ControlRecord) -> None:
+        """What only the plant, or what came before, can say of a record. Raises InvalidFrame."""
+        if isinstance(record, ControlRecord):
+            if record.control.HasField("profile_activated"):
+                self._check_profile(record.control.profile_activated.profile_sha)
+            return
+        view = record.view if isinstance(record, Frames) else record.heartbeat.view
+        if not view or view in state.views:
+            return
+        if not self.plant.knows_view(record.station_id, view):
+            detail = (
+                f"{view[:80]!r} is no view of {record.station_id!r} in plant.toml: add it there, or correct the agent's"
+            )
+            raise InvalidFrame(InvalidReason.UNKNOWN_VIEW, detail)
+        if len(state.views) >= limits.VIEWS_MAX:
+            detail = f"a station has at most {limits.VIEWS_MAX} views; got one more, {view[:80]!r}: correct the agent's"
+            raise InvalidFrame(InvalidReason.TOO_LARGE, detail)
+
+    def _check_profile(self, sha: str) -> None:
+        try:
+            self.profile_of(sha)
+        except KeyError:
+            detail = f"an activated profile was built before; there is none of address {sha[:80]!r}: build it first"
+            raise InvalidFrame(InvalidReason.BAD_CONTROL, detail) from None
 
     def _heartbeat(self, state: StationState, record: HeartbeatRecord, appended_at_ns: int, outputs: Outputs) -> None:
         """An agent speaks for its view, and for the running flag of the whole station."""
@@ -121,10 +139,16 @@ class Pipeline:
         run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.monitors = {
-            stream: StreamMonitor(profile.null(stream), run_length, fingerprints=profile.fingerprints(stream))
+            stream: StreamMonitor(
+                profile.null(stream),
+                run_length,
+                fingerprints=profile.fingerprints(stream),
+                good_ns=profile.golden_until_ns,
+            )
             for stream in profile.streams
         }
         _enter(view, "in control", record.control.at_ns)
+        outputs.statuses.append(self.status(record.station_id, event.view, view))
 
     def _frames(self, state: StationState, frames: Frames, offset: int, appended_at_ns: int, outputs: Outputs) -> None:
         view = state.views.setdefault(frames.view, ViewState())
@@ -212,10 +236,23 @@ class Pipeline:
         return Source(station_id, name, stream, sha, self.profile_of(sha), view.monitors[stream].arl0)
 
 
+def dead_letter(key: str, value: bytes, offset: int, appended_at_ns: int, refusal: InvalidFrame) -> DeadLetter:
+    """A refused record, kept with the reason."""
+    return DeadLetter(
+        station_id=key,
+        reason=refusal.reason,
+        detail=refusal.detail,
+        payload=value,
+        appended_at_ns=appended_at_ns,
+        offset=offset,
+    )
+
+
 def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | None:
     """The frames that were not seen before; a gap in the sequence is blind time of a known count."""
     key = (frames.agent_id, frames.boot_id, frames.view)
-    expected = state.marks.get(key, 0 if frames.first_seq == 0 else frames.first_seq)
+    fresh = 0 if frames.view in state.views else frames.first_seq  # who never saw the view can't miss its first frames
+    expected = state.marks.get(key, fresh)
     if frames.first_seq + frames.n <= expected:
         return None
     if frames.first_seq > expected:

@@ -87,6 +87,11 @@ def regimes(golden: Golden) -> NDArray[np.object_]:
     return golden.regime
 
 
+def known_regimes(golden: Golden) -> tuple[str, ...]:
+    """Operating conditions that the golden frames hold, the unnamed one too where any frame names none."""
+    return ("",) if golden.regime is None else tuple(sorted(set(golden.regime.astype(str).tolist())))
+
+
 def slow_ratio(null: StreamNull) -> float:
     """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show.
 

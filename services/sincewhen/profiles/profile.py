@@ -61,6 +61,7 @@ class Profile:
     scalars: dict[str, ScalarProfile]
     self_test: SelfTest
     warnings: tuple[str, ...]
+    regimes: tuple[str, ...] = ("",)  # operating conditions that the golden frames hold; ("",) = one, whatever its name
     reference_sha: str = ""  # of the reference set that its fingerprints come from
 
     @property

@@ -52,10 +52,11 @@ def score(
 
 def _regimes(profile: Profile, regime: Strings | None, n: int) -> tuple[Mask, Strings]:
     """Which frames run in a regime of the profile, and each frame's regime."""
-    means = next((layer.regime_mean for layer in profile.layers.values()), {"": None})
-    if regime is None or set(means) == {""}:
+    if regime is None:
         return np.ones(n, bool), np.full(n, "", object)
-    return np.isin(regime.astype(str), list(means)), regime
+    known = np.ones(n, bool) if profile.regimes == ("",) else np.isin(regime.astype(str), profile.regimes)
+    one = all(set(layer.regime_mean) == {""} for layer in profile.layers.values())
+    return known, np.full(n, "", object) if one else regime
 
 
 def _score_layer(

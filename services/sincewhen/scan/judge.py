@@ -1,0 +1,173 @@
+"""Features of an archive become a verdict: baseline, changes, and the state of every picture.
+
+One forward pass by the baseline's profile over the whole archive, also over what lies before the baseline: so since,
+until and shape mean the same everywhere, and a change before the baseline ends where it ended. The baseline's first
+40 %, on which the basis was fitted, are left out: they are nearer to it than any other picture can be. What is already
+so in the first picture began at an unknown time before it. The baseline may lie later than what it judges: a scan reads
+ahead, and nothing else does.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.detect.esr import LEVEL_MIN
+from sincewhen.processor.backtest import Alarm, Recording
+from sincewhen.processor.gaps import WEEK_NS, breaks
+from sincewhen.processor.learn import Subject
+from sincewhen.processor.pipeline import STEP_FIELDS
+from sincewhen.profiles.profile import Profile
+from sincewhen.scan.archive import LeftOut
+from sincewhen.scan.baseline import Baseline, NoBaseline, find_baseline, given_baseline, known_rows
+from sincewhen.scan.features import Features
+from sincewhen.score.score import Scores, score
+
+SIZE_SHARE_MIN = 0.5  # of the pictures that must share a size before others count as another camera or crop
+_ARL0_MIN = 10_000.0
+_ROW_NS = 10**9
+
+BASELINE, IN_CONTROL, OUT, NOT_JUDGED = "baseline", "in control", "out of control", "not judged"
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A baseline that somebody named: capture times, inclusive."""
+
+    from_ns: int
+    to_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """Of n pictures in order; every row is a picture's number from 0."""
+
+    refused: str | None
+    arl0: float
+    states: NDArray[np.object_]  # (n,) one of the four states
+    judged: NDArray[np.int64]  # numbers of the pictures in `recording` and `scores`
+    recording: Recording
+    left_out: list[LeftOut]
+    alarms: list[Alarm]
+    baseline: Baseline | NoBaseline
+    scores: Scores | None = None  # of `judged`
+
+    @property
+    def profile(self) -> Profile | None:
+        return self.baseline.profile if isinstance(self.baseline, Baseline) else None
+
+    @property
+    def baseline_rows(self) -> tuple[int, int] | None:
+        """First and last picture of the baseline."""
+        if not isinstance(self.baseline, Baseline):
+            return None
+        return int(self.judged[self.baseline.start]), int(self.judged[self.baseline.stop - 1])
+
+
+def judge(features: Features, subject: Subject, arl0: float | None, window: Window | None, *, timed: bool) -> Verdict:
+    """Find the baseline and every change. arl0: pictures between false alarms, default ten such archives."""
+    n = len(features.pictures)
+    arl0 = max(_ARL0_MIN, 10.0 * n) if arl0 is None else arl0
+    left_out: list[LeftOut] = []
+    states = np.full(n, NOT_JUDGED, object)
+    judged = _of_one_size(features, left_out)
+    recording = _recording(features, timed=timed).take(judged)
+    if window is None:
+        baseline = find_baseline(recording, arl0, subject)
+    else:
+        start = int(np.searchsorted(recording.at_ns, window.from_ns))
+        stop = int(np.searchsorted(recording.at_ns, window.to_ns, side="right"))
+        baseline = given_baseline(recording, start, stop, arl0, subject)
+    if isinstance(baseline, NoBaseline):
+        return Verdict(baseline.reason, arl0, states, judged, recording, left_out, [], baseline)
+    known = known_rows(recording, baseline.regimes)
+    _say_unknown(recording, known, left_out)
+    states[judged[known]] = IN_CONTROL
+    short = _short_bursts(recording.take(known), baseline.profile)
+    states[judged[known[short]]] = NOT_JUDGED
+    if len(short):
+        detail = f"fewer than {1 << LEVEL_MIN} pictures between two long pauses"
+        left_out.append(LeftOut("too few together", len(short), detail))
+    inside = np.arange(baseline.start, baseline.stop)
+    states[judged[np.intersect1d(inside, known)]] = BASELINE
+    for alarm in baseline.alarms:
+        rows = np.arange(alarm.known.since, n if alarm.until is None else alarm.until + 1)
+        states[np.intersect1d(rows, judged[known])] = OUT
+    scores = score(baseline.profile, recording.layers, recording.scalars, n=recording.n, regime=recording.regime)
+    return Verdict(None, arl0, states, judged, recording, left_out, baseline.alarms, baseline, scores)
+
+
+def reach(alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
+    """The judged pictures of one change, with the whole interval of its onset."""
+    return _between(alarm.known.since_low, alarm, verdict)
+
+
+def surely_changed(alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
+    """The judged pictures behind the onset's interval; where a change is shorter than that, behind its middle."""
+    rows = _between(alarm.known.since_high, alarm, verdict)
+    return rows if len(rows) else _between(alarm.known.since, alarm, verdict)
+
+
+def _between(first: int, alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
+    rows = np.arange(first, len(verdict.states) if alarm.until is None else alarm.until + 1)
+    judged: NDArray[np.int64] = rows[verdict.states[rows] != NOT_JUDGED]
+    return judged
+
+
+def _recording(features: Features, *, timed: bool) -> Recording:
+    n = len(features.pictures)
+    at_ns = np.array([picture.at_ns for picture in features.pictures], np.int64) if timed else np.arange(n) * _ROW_NS
+    contexts = [picture.context for picture in features.pictures]
+    lot = _column(contexts, "lot")
+    both = zip(_column(contexts, "sku"), _column(contexts, "recipe"), strict=True)
+    regime = np.array([f"{sku}|{recipe}".strip("|") for sku, recipe in both], object)
+    step = np.zeros(n, bool)
+    for name in STEP_FIELDS:
+        values = _column(contexts, name)
+        step[1:] |= values[1:] != values[:-1]
+    return Recording(
+        layers=features.layers,
+        at_ns=at_ns.astype(np.int64),
+        scalars={f"factor:{name}": values for name, values in features.factors.items()},
+        lot=lot if (lot != "").any() else None,
+        regime=regime if (regime != "").any() else None,
+        step=step,
+        pauses=timed,
+    )
+
+
+def _column(contexts: list[Mapping[str, str]], name: str) -> NDArray[np.object_]:
+    return np.array([context.get(name, "") for context in contexts], object)
+
+
+def _of_one_size(features: Features, left_out: list[LeftOut]) -> NDArray[np.int64]:
+    """Pictures of the commonest size; all where no size is the rule."""
+    sizes = [picture.size for picture in features.pictures]
+    for size, count in Counter(sizes).most_common(1):
+        if SIZE_SHARE_MIN * len(sizes) <= count < len(sizes):
+            detail = f"not {size[0]} x {size[1]} pixels like the others: another camera or crop"
+            left_out.append(LeftOut("another size", len(sizes) - count, detail))
+            return np.flatnonzero([other == size for other in sizes])
+    return np.arange(len(sizes))
+
+
+def _say_unknown(recording: Recording, known: NDArray[np.intp], left_out: list[LeftOut]) -> None:
+    if recording.regime is None:
+        return
+    others = np.delete(recording.regime, known).astype(str)
+    for name, count in Counter(others.tolist()).most_common():
+        detail = f"product or recipe {name or '(none named)'} is too rare in the baseline to be judged"
+        left_out.append(LeftOut("another product", count, detail))
+
+
+def _short_bursts(recording: Recording, profile: Profile) -> NDArray[np.intp]:
+    """Rows between two long pauses that are too few for any window."""
+    if not recording.pauses or not recording.n:
+        return np.zeros(0, np.intp)
+    longest = max(profile.null(stream).n_max for stream in profile.streams)
+    cuts = breaks(recording.at_ns, 0, WEEK_NS / profile.frames_per_week * longest)
+    edges = zip([0, *cuts], [*cuts, recording.n], strict=True)
+    short = [np.arange(a, b) for a, b in edges if b - a < 1 << LEVEL_MIN]
+    return np.concatenate(short) if short else np.zeros(0, np.intp)
