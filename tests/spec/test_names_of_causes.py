@@ -71,7 +71,7 @@ def fingerprint(library: Library, cause: str, strength: int) -> np.ndarray:
 
 
 def test_a_cause_is_named_with_its_strength(library: Library) -> None:
-    between = np.mean([fingerprint(library, "glare", strength) for strength in (3, 4)], axis=0)
+    between = np.asarray(np.mean([fingerprint(library, "glare", strength) for strength in (3, 4)], axis=0))
     found = name(library, between, 0.0)
     assert found.cause == "glare"
     assert found.strength == pytest.approx(3.5, abs=0.3)
