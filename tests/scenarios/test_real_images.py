@@ -59,6 +59,7 @@ def test_lot_light_and_defect_rate_are_found_and_dated_and_the_calm_stretch_is_c
         print(f"{name}: delay {opened - at:.0f} frames, onset error {since - at:+.0f} frames")
         assert at <= opened < at + CHANGED
         assert abs(since - at) <= 10
+        assert row(item["since_low"], start) <= at <= row(item["since_high"], start)
         assert abs(row(item["until"], start) - (at + CHANGED)) <= 40
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from sincewhen.detect.naming import UNKNOWN, name
 from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
@@ -65,13 +66,13 @@ def library() -> Library:
     return found
 
 
-def fingerprint(library: Library, cause: str, strength: int) -> np.ndarray:
+def fingerprint(library: Library, cause: str, strength: int) -> NDArray[np.float32]:
     rows = [r for r, c in enumerate(library.causes) if c == cause and library.strengths[r] == strength]
     return np.asarray(library.displacement[rows[0]])
 
 
 def test_a_cause_is_named_with_its_strength(library: Library) -> None:
-    between = np.asarray(np.mean([fingerprint(library, "glare", strength) for strength in (3, 4)], axis=0))
+    between = (fingerprint(library, "glare", 3) + fingerprint(library, "glare", 4)) / np.float32(2)
     found = name(library, between, 0.0)
     assert found.cause == "glare"
     assert found.strength == pytest.approx(3.5, abs=0.3)
