@@ -88,7 +88,8 @@ def test_what_looks_like_nothing_known_is_unknown(library: Library) -> None:
     rng = np.random.default_rng(SEED + 1)
     across = rng.standard_normal(library.displacement.shape[1])
     known = np.linalg.qr(library.displacement.astype(np.float64).T)[0][:, :8]
-    assert name(library, 3 * (across - known @ (known.T @ across)), 0.0).cause == UNKNOWN
+    left = np.asarray(across - known @ (known.T @ across))
+    assert name(library, 3 * left, 0.0).cause == UNKNOWN
     assert name(None, across, 0.0).cause == UNKNOWN
 
 
