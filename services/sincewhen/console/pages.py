@@ -13,7 +13,13 @@ from sincewhen.embedded.runner import Runner
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident
 
-_SHAPES = {"abrupt": "suddenly", "gradual": "gradually", "undecided": "in a way that is not clear yet"}
+_SHAPES = {
+    "abrupt": "suddenly",
+    "gradual": "gradually",
+    "undecided": "in a way that is not clear yet",
+    "transient": "for a while",
+    "recurring": "again",
+}
 _STREAMS = {
     "embedding": "what the model sees",
     "t2": "how unusual single frames are",
