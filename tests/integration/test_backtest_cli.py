@@ -84,7 +84,7 @@ def test_too_few_golden_rows_are_no_error_but_a_reason(tmp_path: Path) -> None:
         ({"x": np.zeros(5)}, "`x` is a table"),
         ({"x": np.ones((N, 4), complex)}, "got complex128 (3400, 4): save it as x=..."),
         ({"x": np.full((N, 4), np.nan)}, "the first is 0"),
-        ({"x": np.where(np.arange(N) == 9, 1e39, 0.5)[:, None]}, "`x` is finite and within ±1e+30; 1 rows are not"),
+        ({"x": np.where(np.arange(N) == 9, 1e39, 0.5)[:, None]}, "`x` is finite and within ±1e+15; 1 rows are not"),
         ({"t": np.arange(N)[::-1]}, "steps back; it does at row 1"),
         ({"t": np.arange(7)}, "`t` has one entry a row, 3400"),
         ({"t": np.full(N, np.nan)}, "`t` is epoch nanoseconds, finite and below 2^62; got NaN only"),

@@ -1,5 +1,6 @@
 """The store on the real ClickHouse engine."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from sincewhen.store import read
 from sincewhen.store.connect import Connection
 from sincewhen.store.migrate import MigrationError, migrate
 from sincewhen.store.write import write_incidents, write_outputs
+from sincewhen_schemas.encode import encode_frames
 from sincewhen_testing.station import (
     END,
     GOLDEN,
@@ -23,6 +25,7 @@ from sincewhen_testing.station import (
     Run,
     activation,
     batch,
+    columns,
     learned,
     stream,
 )
@@ -73,4 +76,27 @@ def test_outputs_written_twice_come_back_as_they_were_once(tmp_path: Path) -> No
     rebuilt = build_profile(golden, Subject(STATION, "top", "", "1"))
     assert isinstance(rebuilt, Profile)
     assert rebuilt.streams == profile.streams
+    connection.close()
+
+
+def test_what_the_model_said_of_each_class_and_where_the_picture_lies_come_back(tmp_path: Path) -> None:
+    data = stream(32)
+    classes = np.array([[0.25, 0.75], [np.nan, 0.5]], np.float16)
+    frames = replace(
+        columns(data, 0, 2),
+        classes=("good", "scratch"),
+        class_scores=classes,
+        evidence_key=np.array(["cam1/7.jpg", ""], object),
+    )
+    run = Run({})
+    run.feed(encode_frames(frames))
+    run.feed(batch(data, 2, 3))
+    connection = Connection(tmp_path / "chdb")
+    migrate(connection, Retention(*[10_000] * 3))
+    write_outputs(connection, run.outputs)
+    first, second, third = connection.rows("SELECT class_scores, evidence_key FROM frames FINAL ORDER BY seq")
+    assert first == {"class_scores": {"good": 0.25, "scratch": 0.75}, "evidence_key": "cam1/7.jpg"}
+    assert second["class_scores"]["scratch"] == 0.5
+    assert np.isnan(second["class_scores"]["good"])
+    assert third == {"class_scores": {}, "evidence_key": ""}
     connection.close()

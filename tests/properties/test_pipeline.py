@@ -8,12 +8,14 @@ import pytest
 
 from sincewhen.incidents.correlate import correlate
 from sincewhen.plant import load_plant
-from sincewhen_schemas.encode import encode_frames
+from sincewhen_schemas import station_record_pb2 as pb
+from sincewhen_schemas.encode import encode_control, encode_frames
 from sincewhen_testing.station import (
     END,
     GOLDEN,
     ONSET,
     START_NS,
+    STATION,
     STEP_NS,
     Run,
     activation,
@@ -130,6 +132,70 @@ def test_a_station_with_a_profile_keeps_one_embedding_in_fifty_where_it_is_told_
     (made,) = runner.feed(batch(data, GOLDEN, GOLDEN + 100)).batches
     assert list(np.flatnonzero(made.embeddings == "sampled")) == [0, 50]
     assert (made.embeddings != "").sum() == 2
+
+
+def control(**event: object) -> bytes:
+    told = pb.Control(control_id="c2", at_ns=START_NS + 2700 * STEP_NS, actor="eve", reason="r", **event)  # type: ignore[arg-type]  # one of the events
+    return encode_control(STATION, told)
+
+
+def out_of_control(seed: int) -> Run:
+    """A station with an open page."""
+    data = stream(seed)
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, ONSET + 160, 40):
+        runner.feed(batch(data, start, start + 40))
+    return runner
+
+
+def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
+    runner = out_of_control(29)
+    data = stream(29)
+    (opened,) = {
+        d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
+    }
+    until_ns = START_NS + 10**6 * STEP_NS
+    ended = runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns))).detections
+    assert {(d.detection_id, d.status) for d in ended} == {(opened, "ended")}
+    assert runner.state.views["top"].memory.not_drift == 1
+    runner.reload()
+    before = len(runner.outputs.detections)
+    for start in range(ONSET + 160, END, 35):
+        runner.feed(batch(data, start, start + 35))
+    later = [d for d in runner.outputs.detections[before:] if d.stream == "embedding:head"]
+    assert later == [], "the same displacement goes on, and is not looked at"
+
+
+def test_a_cleaning_after_the_onset_that_did_not_end_the_change_is_contradicted() -> None:
+    data = stream(30)
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, END, 40):
+        if start == ONSET + 40:
+            cleaned = pb.Control(control_id="c3", at_ns=START_NS + (ONSET + 30) * STEP_NS)
+            cleaned.recorded_change.kind = "cleaning"
+            runner.feed(encode_control(STATION, cleaned))
+        runner.feed(batch(data, start, min(start + 40, END)))
+    refined = [d for d in runner.outputs.detections if d.stream == "embedding:head" and d.status == "refined"]
+    assert refined[0].contradicted
+    assert abs((refined[0].since_ns - START_NS) / STEP_NS - ONSET) <= 3
+
+
+def test_a_recorded_change_and_a_challenge_are_remembered_within_bounds() -> None:
+    runner = out_of_control(31)
+    for number in range(100):
+        told = pb.Control(control_id=f"c{number}", at_ns=START_NS + number * STEP_NS)
+        told.recorded_change.kind = "maintenance"
+        runner.feed(encode_control(STATION, told))
+        runner.feed(control(challenge=pb.Challenge(passed=True)))
+    memory = runner.state.views["top"].memory
+    assert len(memory.changes) == len(memory.passed) == 64
+    assert (
+        runner.feed(control(recorded_change=pb.RecordedChange(kind="washing"))).dead_letters[0].reason == "bad_control"
+    )
 
 
 def test_bad_bytes_become_a_dead_letter_and_the_next_record_goes_on() -> None:

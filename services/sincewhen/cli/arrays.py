@@ -14,7 +14,7 @@ from sincewhen.processor.backtest import Recording
 
 BAD_INPUT = 2
 LAYER = "x"
-_VALUE_MAX = 1e30  # float32, with room for what is computed from it
+_VALUE_MAX = 1e15  # its square fits float32
 _AT_NS_MAX = 2**62
 _ROW_NS = 10**9
 _NUMBERS, _NAMES = "biuf", "Uiu"  # numpy's kinds of types
@@ -43,7 +43,7 @@ def read_recording(file: Path, golden: int) -> Recording:
     if len(wrong):
         raise BadArrays(
             f"`x` is finite and within ±{_VALUE_MAX:g}; {len(wrong)} rows are not, the first is {wrong[0]}: "
-            "drop or repair them"
+            "drop, repair or scale them"
         )
     return Recording(
         layers={LAYER: x},
@@ -95,10 +95,13 @@ def _scalars(data: dict[str, NDArray[Any]], n: int) -> dict[str, Floats]:
         factors = data["factors"]
         if factors.ndim != 2 or len(factors) != n or factors.dtype.kind not in _NUMBERS:  # noqa: PLR2004 - a table
             raise BadArrays(f"`factors` is (n, m) numbers with n = {n}; got {_told(factors)}: cut it like `x`")
+        factors = factors.astype(np.float64)
         if (np.abs(factors) > _VALUE_MAX).any():
-            raise BadArrays(f"`factors` are within ±{_VALUE_MAX:g}, NaN = not measured; got {_span(factors)}")
+            raise BadArrays(
+                f"`factors` are within ±{_VALUE_MAX:g}, NaN = not measured; got {_span(factors)}: scale them"
+            )
         for index, name in enumerate(_factor_names(data, factors.shape[1])):
-            scalars[f"factor:{name}"] = factors[:, index].astype(np.float64)
+            scalars[f"factor:{name}"] = factors[:, index]
     return scalars
 
 

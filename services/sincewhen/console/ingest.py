@@ -8,6 +8,7 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from google.protobuf.message import DecodeError
 
+from sincewhen.console.body import body_of
 from sincewhen.console.problem import problem
 from sincewhen.embedded.runner import BACKLOG_RECORDS_MAX, Runner
 from sincewhen.log.log import LogUnavailable
@@ -20,19 +21,15 @@ def ingest_router(runner: Runner) -> APIRouter:
 
     @router.post("/v1/frames", summary="Append a RecordUpload to the log")
     async def frames(request: Request) -> JSONResponse:
-        body = bytearray()
-        async for chunk in request.stream():
-            body += chunk
-            if len(body) > limits.UPLOAD_BYTES_MAX:
-                return problem(
-                    413, f"an upload has at most {limits.UPLOAD_BYTES_MAX} bytes: send fewer records at once"
-                )
+        body = await body_of(request, limits.UPLOAD_BYTES_MAX)
+        if body is None:
+            return problem(413, f"an upload has at most {limits.UPLOAD_BYTES_MAX} bytes: send fewer records at once")
         if runner.backlog > BACKLOG_RECORDS_MAX:
             detail = f"more than {BACKLOG_RECORDS_MAX} records wait: send again later, nothing is lost"
             return problem(503, detail, {"Retry-After": "5"})
         try:
             trusted = bool(request.scope.get("sincewhen_trusted"))
-            return await run_in_threadpool(_append, runner, bytes(body), trusted)
+            return await run_in_threadpool(_append, runner, body, trusted)
         except LogUnavailable as error:
             return problem(503, str(error), {"Retry-After": "5"})
 

@@ -11,14 +11,14 @@ from sincewhen.console.times import iso
 from sincewhen.console.views import found, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
 from sincewhen.store import read
-from sincewhen_schemas.messages import Incident
+from sincewhen_schemas.messages import Incident, Shape
 
-_SHAPES = {
+SHAPES: dict[Shape, str] = {
     "abrupt": "suddenly",
     "gradual": "gradually",
     "undecided": "in a way that is not clear yet",
-    "transient": "for a while",
-    "recurring": "again",
+    "transient": "for a short time",
+    "recurring": "again, as it did before",
 }
 _STREAMS = {
     "embedding": "what the model sees",
@@ -28,7 +28,7 @@ _STREAMS = {
     "factor": "the image's",
     "signal": "the signal",
 }
-_BLIND = {
+BLIND = {
     "sequence_gap": "frames were lost on the way",
     "silent": "no frame came",
     "agent_off": "the agent did not observe",
@@ -79,7 +79,7 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "since": _clock(incident.since_ns),
         "interval": _interval(_clock(incident.since_low_ns), _clock(incident.since_high_ns)),
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
-        "how": _SHAPES[incident.shape],
+        "how": SHAPES[incident.shape],
         "cause": incident.cause.replace("_", " "),
         "changed": sorted({_words(stream) for stream in incident.streams}),
     }
@@ -90,7 +90,7 @@ def _blind(incident: Incident, runner: Runner) -> list[str]:
     until = {} if incident.until_ns is None else {"high_ns": incident.until_ns}
     found = read.blind_time(runner.connection, incident.station_id, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
     return [
-        f"{_clock(row['since_ns'])} to {_clock(row['until_ns'])}, view {row['view']}: {_BLIND[row['reason']]}"
+        f"{_clock(row['since_ns'])} to {_clock(row['until_ns'])}, view {row['view']}: {BLIND[row['reason']]}"
         + (f" ({row['frames_missed']})" if row["frames_missed"] else "")
         for row in found
     ]

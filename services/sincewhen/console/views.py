@@ -74,7 +74,8 @@ def blind_json(station: str, row: dict[str, Any]) -> dict[str, Any]:
 
 def reference_json(about: About) -> dict[str, Any]:
     known = msgspec.structs.asdict(about)
-    return {**known, "built_at": iso(known.pop("built_at_ns"))}
+    known["built_at"] = iso(known.pop("built_at_ns"))
+    return known
 
 
 def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:

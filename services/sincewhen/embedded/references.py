@@ -26,10 +26,9 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 def keep(runner: Runner, encoded: bytes) -> About:
     """Check and keep a set; the same bytes again change nothing. Raises ValueError."""
     reference = decode_reference(encoded)
-    if not runner.plant.knows(reference.station_id):
-        raise ValueError(
-            f"a reference set is of a station of this plant; got {reference.station_id!r}: list it in plant.toml"
-        )
+    plant, station, view = runner.plant, reference.station_id, reference.view
+    if not (plant.knows(station) and plant.knows_view(station, view)):
+        raise ValueError(f"a reference set is of a view of this plant; got {station} {view}: list it in plant.toml")
     about = About(
         sha=reference_sha(encoded),
         station_id=reference.station_id,

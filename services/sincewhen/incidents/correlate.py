@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from sincewhen.detect.naming import UNKNOWN
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
 
@@ -65,6 +65,11 @@ def _paged(detection: Detection) -> int:
     return detection.alarm_at_ns if detection.paged_at_ns is None else detection.paged_at_ns
 
 
+def _lasting(group: list[Detection], chief: Detection) -> Shape:
+    """Where the member that speaks for the incident is over and others are not: their shape."""
+    return primary([member for member in group if member.until_ns is None] or [chief]).shape
+
+
 def _incident(group: list[Detection]) -> Incident:
     first, chief = group[0], primary(group)
     ended = all(member.until_ns is not None for member in group)
@@ -83,7 +88,7 @@ def _incident(group: list[Detection]) -> Incident:
         since_high_ns=chief.since_high_ns,
         until_ns=chief.until_ns if ended else None,
         until_high_ns=chief.until_high_ns if ended else None,
-        shape=chief.shape,
+        shape=chief.shape if ended or chief.until_ns is None else _lasting(group, chief),
         p_ramp=chief.p_ramp,
         streams=tuple(sorted({member.stream for member in group})),
         detection_ids=tuple(sorted(member.detection_id for member in group)),

@@ -32,6 +32,7 @@ PAST_MAX = 8
 ALIKE_COSINE = 0.8
 _LOOK_EVERY = 64
 _RECURRING_MIN = 2
+_NEWEST, _STILL_SHARE = 32, 0.25  # frames, and the share of its displacement, by which a change is still there
 
 
 class Muted(msgspec.Struct, frozen=True):
@@ -215,6 +216,10 @@ class StreamMonitor:
             return []
         dating: Literal["confirmed", "refined"] = "confirmed" if newest.age == CONFIRMED_AFTER else "refined"
         known = newest.event
+        if not self._still_there(known):  # what is over by now can't be dated better than while it was seen
+            at, at_ns = self._head.rows - 1, int(self._state.history.at_ns[-1])
+            newest.event = replace(known, version=known.version + 1, status=dating, dating=dating, at=at, at_ns=at_ns)
+            return [newest.event]
         alarm = (known.alarm, known.alarm_at_ns, known.ln_z)
         subject = Subject(known.ordinal, known.version + 1, *alarm, newest.before)
         event = date_event(self._state.history, self.null, subject, dating, rows.marks)
@@ -223,6 +228,11 @@ class StreamMonitor:
             event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
         newest.event = event
         return [event]
+
+    def _still_there(self, known: Event) -> bool:
+        mean = self._state.history.x[-_NEWEST:].mean(axis=0, dtype=np.float64)
+        direction = np.array(known.direction)
+        return float(mean @ direction) >= _STILL_SHARE * float(direction @ direction)
 
     def _renew(self, newest: Open) -> list[Event]:
         """Measure the open change anew; one that stays where a recorded change put it is a new level."""
