@@ -32,8 +32,8 @@ SHAPES: dict[Shape, str] = {
     "abrupt": "suddenly",
     "gradual": "gradually",
     "undecided": "suddenly or gradually, that is not clear,",
-    "transient": "for a while",
-    "recurring": "for a while, not for the first time,",
+    "transient": "for a short time",
+    "recurring": "for a short time, not for the first time,",
 }
 
 
