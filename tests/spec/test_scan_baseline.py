@@ -120,3 +120,12 @@ def test_segments_are_cut_where_the_mean_changes_and_nowhere_else() -> None:
     assert stretches(means, 1.2) == [(0, 200)]
     means[80:120, :3] += 4
     assert stretches(means, 1.2) == [(0, 79), (81, 119), (121, 200)]
+
+
+def test_a_few_strange_rows_are_a_burst_and_neither_a_change_nor_the_end_of_a_baseline() -> None:
+    rng = np.random.default_rng(11)
+    latent = noise(rng, 1500, LATENT)
+    latent[700:703] += 40 * direction(rng, LATENT)
+    baseline = found(recording(latent, 11))
+    assert (baseline.start, baseline.stop) == (0, 1500)
+    assert baseline.alarms == []

@@ -11,7 +11,7 @@ from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Refusal, build_profile
-from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.processor.monitor import CONFIRMED_AFTER, StreamMonitor
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import score
@@ -84,8 +84,9 @@ class Alarm:
 
     @property
     def known(self) -> Dating:
-        """As known in the end, unless the change was over inside that interval: then it was too short for it."""
-        return self.first if self.until is not None and self.until < self.final.since_high else self.final
+        """As known in the end; of a change that was over before it could be confirmed, as known at the alarm."""
+        short = self.until is not None and self.until < self.first.at + CONFIRMED_AFTER
+        return self.first if short else self.final
 
 
 @dataclass(frozen=True, slots=True)

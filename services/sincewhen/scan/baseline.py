@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from sincewhen.detect.esr import LEVEL_MIN
 from sincewhen.processor.backtest import Alarm, Recording, watch
 from sincewhen.processor.learn import BASIS_SHARE, FRAMES_MIN, Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.fit import lot_codes
@@ -31,6 +32,7 @@ REGIME_ROWS_MIN = 250  # of a sku or recipe in the baseline: 100 of them in the 
 _COMPONENTS, _PCA_ROWS_MAX = 16, 1000
 _BLOCKS_MIN = 17  # from which the noise at a block length is measured
 _MIXED_MIN = 0.05  # of a stretch, below which another one's false alarm would do
+_STEP_CLIP = 3.0  # noise units: changes are no noise
 _CLIP = 8.0  # noise units: one strange group is no segment
 _MAD_TO_SD = 1.4826
 _CHANGES = "it changes in itself"
@@ -62,6 +64,7 @@ class Baseline:
     profile: Profile
     regimes: tuple[str, ...]  # that the profile knows; others are not judged
     alarms: list[Alarm]  # of the whole recording by this profile
+    bursts: list[Alarm]  # too short to be changes: a few strange pictures in a row
     trials: tuple[Trial, ...] = ()
 
 
@@ -111,10 +114,17 @@ def find_baseline(recording: Recording, arl0: float, subject: Subject) -> Baseli
     return NoBaseline(_no_stretch(longest, trials), tuple(trials))
 
 
-def stretches(means: Floats, level: float) -> list[tuple[int, int]]:
-    """Segments [start, stop) of a constant mean of noise units (m, p), one group less beside each change."""
+def stretches(means: Floats, gain: float) -> list[tuple[int, int]]:
+    """Segments [start, stop) of a constant mean of noise units (m, p), one group less beside each change.
+
+    gain: how often what chance gives the best cut, columns that go together counted as such (Laurent & Massart 2000).
+    """
     groups, width = means.shape
-    chance = width + 2 * math.sqrt(width * math.log(groups)) + 2 * math.log(groups)
+    steps = np.diff(means, axis=0).clip(-_STEP_CLIP, _STEP_CLIP)
+    together = np.linalg.eigvalsh(np.cov(steps, rowvar=False).reshape(width, width) / 2)
+    together *= width / max(float(together.sum()), 1e-9)
+    chance = width + 2 * math.sqrt(float(np.sum(together**2)) * math.log(groups))
+    chance += 2 * float(together.max(initial=0)) * math.log(groups)
     total = np.concatenate([np.zeros((1, width)), np.cumsum(means, axis=0)])
     squares = np.concatenate([[0.0], np.cumsum(np.sum(means**2, axis=1))])
     cost, before = np.full(groups + 1, np.inf), np.zeros(groups + 1, int)
@@ -122,7 +132,7 @@ def stretches(means: Floats, level: float) -> list[tuple[int, int]]:
     for stop in range(1, groups + 1):
         starts = np.arange(stop)
         within = squares[stop] - squares[:stop] - np.sum((total[stop] - total[:stop]) ** 2, axis=1) / (stop - starts)
-        paths = cost[:stop] + within + level * chance
+        paths = cost[:stop] + within + gain * chance
         before[stop] = int(np.argmin(paths))
         cost[stop] = paths[before[stop]]
     cuts = [groups]
@@ -160,7 +170,7 @@ class _Learner:
                 self.trials.append(Trial(start, stop, "cut: its ends are out of control"))
                 if best is not None:
                     return best
-                start, stop = max(around[0], start), min(around[1], stop)
+                start, stop = max(around[0], low), min(around[1], high)
                 continue
             self.trials.append(Trial(start, stop, "accepted"))
             best = learned
@@ -187,7 +197,8 @@ class _Learner:
         rows = known_rows(recording, known)
         rows = rows[~np.isin(recording.numbers[rows], basis)]
         alarms = [_ended_before(alarm, cut) for alarm in watch(recording.take(rows), profile, self.arl0)]
-        return Baseline(start, stop, profile, known, alarms)
+        bursts = [alarm for alarm in alarms if _is_burst(alarm)]
+        return Baseline(start, stop, profile, known, [alarm for alarm in alarms if alarm not in bursts], bursts)
 
 
 def _is_mixed(recording: Recording, one: Baseline, others: list[Baseline]) -> bool:
@@ -200,6 +211,11 @@ def _is_mixed(recording: Recording, one: Baseline, others: list[Baseline]) -> bo
         if _MIXED_MIN < out.mean() < 1 - _MIXED_MIN:
             return True
     return False
+
+
+def _is_burst(alarm: Alarm) -> bool:
+    """Shorter than the detector's shortest window: outliers, no drift."""
+    return alarm.until is not None and alarm.until - alarm.known.since_low + 1 < 1 << LEVEL_MIN
 
 
 def _ended_before(alarm: Alarm, golden: Recording) -> Alarm:
@@ -218,15 +234,18 @@ def known_rows(recording: Recording, regimes: tuple[str, ...]) -> NDArray[np.int
 
 
 def _in_control(recording: Recording, alarms: list[Alarm], middle: int) -> tuple[int, int] | None:
-    """Rows [first, last) around `middle` outside every change and its onset's interval; None if it is inside one."""
+    """Rows [first, last) around `middle` outside every change; None if it is inside one.
+
+    The interval of an onset is outside too where enough is left without it.
+    """
     first, last = 0, recording.n
     for alarm in alarms:
         low = _row(recording, alarm.known.since_low)
         until = recording.n if alarm.until is None else _row(recording, alarm.until) + 1
         if until <= middle:
             first = max(first, until)
-        elif _row(recording, alarm.known.since) > middle:
-            last = min(last, max(low, middle + 1))
+        elif (since := _row(recording, alarm.known.since)) > middle:
+            last = min(last, low if low - first >= FRAMES_MIN else since)
         else:
             return None
     return first, last

@@ -95,6 +95,13 @@ def judge(features: Features, subject: Subject, arl0: float | None, window: Wind
     for alarm in baseline.alarms:
         rows = np.arange(alarm.known.since, n if alarm.until is None else alarm.until + 1)
         states[np.intersect1d(rows, judged[known])] = OUT
+    for burst in baseline.bursts:
+        rows = np.intersect1d(np.arange(burst.known.since, (burst.until or 0) + 1), judged[known])
+        states[rows] = NOT_JUDGED
+        detail = (
+            f"strange ones in a row, from picture {burst.known.since + 1} on; a change has at least {1 << LEVEL_MIN}"
+        )
+        left_out.append(LeftOut("too short for a change", len(rows), detail))
     scores = score(baseline.profile, recording.layers, recording.scalars, n=recording.n, regime=recording.regime)
     return Verdict(None, arl0, states, judged, recording, left_out, baseline.alarms, baseline, scores)
 

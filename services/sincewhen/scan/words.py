@@ -10,6 +10,7 @@ from sincewhen.console.times import iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.scan.archive import Picture
 from sincewhen.scan.judge import Verdict, surely_changed
+from sincewhen_schemas.messages import Shape
 
 EFFECT_MIN = 1.0  # times the spread of single baseline pictures, from which a factor is named in a headline
 _NAMED_MAX = 3
@@ -27,7 +28,13 @@ _MORE_AND_LESS = {
     "offset_y": ("displaced downwards", "displaced upwards"),
     "rotation": ("turned clockwise", "turned anticlockwise"),
 }
-SHAPES = {"abrupt": "suddenly", "gradual": "gradually", "undecided": "suddenly or gradually, that is not clear,"}
+SHAPES: dict[Shape, str] = {
+    "abrupt": "suddenly",
+    "gradual": "gradually",
+    "undecided": "suddenly or gradually, that is not clear,",
+    "transient": "for a short time",
+    "recurring": "for a short time, not for the first time,",
+}
 
 
 @dataclass(frozen=True, slots=True)
