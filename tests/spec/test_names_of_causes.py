@@ -86,10 +86,10 @@ def test_causes_that_can_t_be_told_apart_are_named_together(library: Library) ->
 
 def test_what_looks_like_nothing_known_is_unknown(library: Library) -> None:
     rng = np.random.default_rng(SEED + 1)
-    across = rng.standard_normal(library.displacement.shape[1])
+    across = rng.standard_normal((library.displacement.shape[1],))
     known = np.linalg.qr(library.displacement.astype(np.float64).T)[0][:, :8]
     left = np.asarray(across - known @ (known.T @ across))
-    assert name(library, 3 * left, 0.0).cause == UNKNOWN
+    assert name(library, np.multiply(left, 3.0), 0.0).cause == UNKNOWN
     assert name(None, across, 0.0).cause == UNKNOWN
 
 
