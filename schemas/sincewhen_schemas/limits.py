@@ -2,7 +2,8 @@
 
 import re
 
-STATION_ID = re.compile(r"[^/\s]+(/[^/\s]+){3}")  # site/area/line/station
+STATION_ID = re.compile(r"[^/\s\x00-\x1f\x7f]+(/[^/\s\x00-\x1f\x7f]+){3}")  # site/area/line/station
+CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 UPLOAD_BYTES_MAX = 8 * 1024 * 1024
 UPLOAD_RECORDS_MAX = 256
