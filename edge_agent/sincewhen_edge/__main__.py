@@ -14,7 +14,8 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
 from rich.console import Console
-from rich.progress import Progress, TextColumn
+from rich.progress import Progress as Bar
+from rich.progress import TextColumn
 
 from sincewhen_edge import SettingsError, SpoolError
 from sincewhen_edge.agent import EdgeAgent
@@ -23,9 +24,10 @@ from sincewhen_edge.reference.build import COPIES, Place, build, pinned
 from sincewhen_edge.reference.send import SendError, send
 from sincewhen_edge.settings import DEFAULT_SERVER, LimitSettings, ModelSettings, Settings, SpoolSettings, complete
 from sincewhen_edge.sources import signals as signal_rows
-from sincewhen_edge.sources.images import BATCH_IMAGES, archive_shots, archive_source, folder_shots, play
+from sincewhen_edge.sources.images import BATCH_IMAGES, archive_shots, folder_shots, play
 from sincewhen_edge.sources.pace import Pace
-from sincewhen_edge.sources.rows import SourceError, TimeForm, read_rows
+from sincewhen_edge.sources.rows import Row, Rows, SourceError, TimeForm, read_rows, source_of, unsent
+from sincewhen_edge.spool import Progress
 from sincewhen_schemas.frames import PURPOSES
 from sincewhen_schemas.reference import reference_sha
 
@@ -41,7 +43,13 @@ def _common(command: F) -> F:
     for option in (
         click.option("--station", required=True, help="site/area/line/station"),
         click.option("--view", default="main", show_default=True, help="Camera or sensor of the station."),
-        click.option("--server", default=DEFAULT_SERVER, show_default=True, help="Or SINCEWHEN_SERVER."),
+        click.option(
+            "--server",
+            envvar="SINCEWHEN_SERVER",
+            default=DEFAULT_SERVER,
+            show_default=True,
+            help="Or SINCEWHEN_SERVER.",
+        ),
         click.option(
             "--spool",
             type=click.Path(dir_okay=False, path_type=Path),
@@ -90,16 +98,17 @@ def main() -> None:
 def images(directory: Path, index: Path, model: str, side: int, **common: Any) -> None:  # noqa: ANN401 - click's options
     """Send a folder of images with a CSV of context; started again, it goes on after the last spooled row."""
     pace, form = _pace(common)
-    rows = _checked(lambda: read_rows(index, "captured_at", form, needed=("path",)))
+    rows = _checked(lambda: read_rows(index, "captured_at", form, time.time_ns(), needed=("path",)))
     embed = _checked(lambda: load_model(model, side))
-    source = archive_source(directory, index, common["view"], rows)
+    named = (common["station"], common["view"], embed.name, embed.version)
+    source = source_of("images", *named, str(directory.resolve()), str(index.resolve()))
     batch = BATCH_IMAGES if pace.rate == 0 else 1
+    problems = list(rows.left_out)
     with _agent(common, ModelSettings(name=embed.name, version=embed.version)) as agent:
-        done = agent.spool.progress(source)
-        with _bar(common["station"], len(rows.rows)) as told:
-            told(done)
-            unreadable = play(agent, archive_shots(directory, rows.rows, source, done), embed, pace, told, batch)
-    _report([*rows.left_out, *unreadable])
+        left = _unsent(index, rows, agent, source)
+        with _bar(common["station"], len(left)) as told:
+            play(agent, archive_shots(directory, left), embed, pace, told, batch, problems)
+    _report(problems)
 
 
 @main.command()
@@ -118,10 +127,12 @@ def signals(file: Path, time_column: str, unit_s: float | None, start: str | Non
         raise click.UsageError("--unit-s and --start go together: a count needs both")
     if start is not None:
         form = TimeForm(form.zone, unit_s, _checked(lambda: form.ns(start)))
-    rows = _checked(lambda: read_rows(file, time_column, form))
-    source = signal_rows.signals_source(file, common["view"], rows)
-    with _agent(common, ModelSettings()) as agent, _bar(common["station"], len(rows.rows)) as told:
-        signal_rows.play(agent, rows, source, pace, told)
+    rows = _checked(lambda: read_rows(file, time_column, form, time.time_ns()))
+    source = source_of("signals", common["station"], common["view"], str(file.resolve()))
+    with _agent(common, ModelSettings()) as agent:
+        left = _unsent(file, rows, agent, source)
+        with _bar(common["station"], len(left)) as told:
+            signal_rows.play(agent, rows, left, pace, told)
     _report(rows.left_out)
 
 
@@ -139,10 +150,11 @@ def folder(directory: Path, context: tuple[str, ...], model: str, side: int, **c
     stop = threading.Event()
     unreadable: list[str] = []
     with _agent(common, ModelSettings(name=embed.name, version=embed.version)) as agent:
-        shots = folder_shots(directory, agent, dict(said), stop)
+        source = source_of("folder", common["station"], common["view"], str(directory.resolve()))
+        shots = folder_shots(directory, agent.spool.progress(source), dict(said), stop, unreadable)
         with _bar(common["station"], None) as told:
             try:
-                unreadable = play(agent, shots, embed, Pace(0), told, 1)
+                play(agent, shots, embed, Pace(0), told, 1, unreadable)
             except KeyboardInterrupt:
                 stop.set()
     _report(unreadable)
@@ -163,7 +175,7 @@ def reference() -> None:
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="The same seed, the same faults."
 )
 @click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the set here ...")
-@click.option("--server", envvar="SINCEWHEN_SERVER", help="... and, or, send it there; or SINCEWHEN_SERVER.")
+@click.option("--server", help="... and, or, send it there; SINCEWHEN_SERVER alone sends nothing.")
 def build_reference(
     directory: Path,
     station: str,
@@ -184,7 +196,7 @@ def build_reference(
     if out and not out.absolute().parent.is_dir():
         raise click.UsageError(f"--out is a file in a folder that is there; got {out}: make the folder first")
     asked = Settings(station_id=station, view=view, server=server or DEFAULT_SERVER)
-    settings = _checked(lambda: complete(asked, {"SINCEWHEN_TOKEN": os.environ.get("SINCEWHEN_TOKEN", "")}))
+    settings = _checked(lambda: complete(asked, _token()))
     if hasattr(os, "nice"):  # not on Windows
         os.nice(_NICENESS)
     files = _checked(lambda: pinned(directory))
@@ -227,7 +239,7 @@ def _agent(common: dict[str, Any], model: ModelSettings) -> Iterator[EdgeAgent]:
         spool=SpoolSettings(path=str(common["spool"] or "")),
         limits=LimitSettings(factors_core_share=1.0, close_s=60.0),
     )
-    agent = _checked(lambda: EdgeAgent(complete(written, os.environ)))
+    agent = _checked(lambda: EdgeAgent(complete(written, _token())))
     try:
         yield agent
         agent.flush()
@@ -235,23 +247,47 @@ def _agent(common: dict[str, Any], model: ModelSettings) -> Iterator[EdgeAgent]:
             waiting = agent.spool.depth()
             if agent.publisher.problem:
                 click.echo(f"{waiting.records} records wait: {agent.publisher.problem} (Ctrl-C keeps them)", err=True)
-        refused = agent.spool.refused()
+        refused = agent.spool.refused()[-agent.publisher.refused :] if agent.publisher.refused else []
     except KeyboardInterrupt:
-        agent.close()
         click.echo("Stopped; what was not sent waits in the spool, start again to go on.", err=True)
         sys.exit(130)
-    agent.close()
+    except SpoolError as error:
+        raise click.ClickException(str(error)) from error
+    finally:
+        agent.close()
     left_out = {reason: n for reason, n in agent.counts.items() if reason != "captured"}
-    if refused or left_out:
-        click.echo(f"refused by the server: {len(refused)}; left out: {left_out}", err=True)
+    if left_out:
+        click.echo(f"left out: {left_out}", err=True)
+    if "spool_unwell" in left_out:
+        raise click.ClickException(f"the spool {agent.settings.spool_path} took not all: see to its disk, start again")
     if refused:
-        raise click.ClickException(f"the server never takes {len(refused)} records: {refused[-1][1]}")
+        raise click.ClickException(
+            f"the server never takes {agent.publisher.refused} records, the last because of {refused[-1][1]}; they are "
+            f"kept in {agent.settings.spool_path}: when that is mended, send again with another --spool"
+        )
+
+
+def _token() -> dict[str, str]:
+    """All that the commands' settings take from the environment: click has read the rest."""
+    return {"SINCEWHEN_TOKEN": os.environ.get("SINCEWHEN_TOKEN", "")}
+
+
+def _unsent(path: Path, rows: Rows, agent: EdgeAgent, source: str) -> list[tuple[Row, Progress]]:
+    sent = agent.spool.progress(source)
+    found: list[tuple[Row, Progress]] = _checked(lambda: unsent(path, rows.rows, sent))
+    if sent.position:
+        click.echo(
+            f"{sent.position} of {len(rows.rows)} rows were sent before and are left out: to send them again, name "
+            "another --spool",
+            err=True,
+        )
+    return found
 
 
 @contextmanager
 def _bar(station: str, total: int | None) -> Iterator[Callable[[int], None]]:
-    columns = (*Progress.get_default_columns(), TextColumn("{task.completed} frames"))
-    with Progress(*columns, console=Console(stderr=True)) as progress:
+    columns = (*Bar.get_default_columns(), TextColumn("{task.completed} frames"))
+    with Bar(*columns, console=Console(stderr=True)) as progress:
         task = progress.add_task(station, total=total)
         yield lambda n: progress.advance(task, n)
 
@@ -269,7 +305,7 @@ def _report(problems: list[str]) -> None:
         click.echo(line, err=True)
     if problems:
         more = f" (the first {_SHOWN} are shown)" if len(problems) > _SHOWN else ""
-        raise click.ClickException(f"{len(problems)} rows or images could not be read{more}; everything else was sent")
+        raise click.ClickException(f"{len(problems)} rows or images could not be used{more}; everything else was sent")
 
 
 if __name__ == "__main__":

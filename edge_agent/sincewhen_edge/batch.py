@@ -1,28 +1,32 @@
 """Frames become records: at most 32 of one view, at most 250 ms apart, cut wherever the sequence has a gap.
 
-A value that the contract has no room for (a name or text too long, too many columns, an infinite number) is left out
-and counted by reason, so that it costs no other frame its place.
+What the contract has no room for (too many columns, an infinite number) is left out and counted by reason, so that it
+costs no other frame its place. A batch that can't be encoded is dropped and counted; the others go on.
 """
 
-from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sincewhen_edge.counts import Counts
 from sincewhen_edge.settings import Settings
+from sincewhen_edge.spool import Progress
 from sincewhen_schemas import limits
 from sincewhen_schemas.encode import encode_frames
 from sincewhen_schemas.frames import CONTEXT_FIELDS, Frames, Purpose, Strings
 
+F = TypeVar("F", bound=np.floating)
+K = TypeVar("K")
 FRAMES_MAX = 32
 WAIT_NS_MAX = 250_000_000
 
 
 @dataclass(slots=True)
 class Frame:
-    """One frame on its way to the spool. Missing: NaN, "", or no entry."""
+    """One frame on its way to the spool; names and texts are the contract's. Missing: NaN, "", or no entry."""
 
     seq: int
     captured_at_ns: int
@@ -35,10 +39,10 @@ class Frame:
     classes: tuple[str, ...] = ()
     factors: Mapping[str, float] = field(default_factory=dict)
     signals: Mapping[str, float] = field(default_factory=dict)
-    context: Mapping[str, object] = field(default_factory=dict)  # CONTEXT_FIELDS, anything else is an attribute
+    context: Mapping[str, str] = field(default_factory=dict)  # CONTEXT_FIELDS, anything else is an attribute
     material_lots: Mapping[tuple[str, str], str] = field(default_factory=dict)
     evidence_key: str = ""
-    progress: tuple[str, int] | None = None  # source and rows done with this frame
+    progress: Progress | None = None  # of its source, with this frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,16 +52,16 @@ class Record:
     value: bytes
     frames: int
     captured_at_ns: int  # of its first frame
-    progress: tuple[str, int] | None
+    progress: Progress | None
 
 
 @dataclass(slots=True)
 class Batcher:
-    """Not thread-safe: the worker's own. `left_out` counts values without a place, by reason."""
+    """Not thread-safe: the worker's own."""
 
     settings: Settings
     boot_id: str
-    left_out: Counter[str] = field(default_factory=Counter)
+    counts: Counts
     _open: dict[str, list[Frame]] = field(default_factory=dict)
     _since_ns: dict[str, int] = field(default_factory=dict)
 
@@ -65,27 +69,40 @@ class Batcher:
         """Take a frame; returns the records that are complete by it. `now_ns` is a monotonic clock."""
         made: list[Record] = []
         waiting = self._open.get(frame.view, [])
-        if waiting and not _joins(waiting[-1], frame):
-            made.append(self._close(frame.view))
+        if waiting and not _joins(waiting, frame):
+            made += self._close(frame.view)
         waiting = self._open.setdefault(frame.view, [])
         if not waiting:
             self._since_ns[frame.view] = now_ns
         waiting.append(frame)
         if len(waiting) == FRAMES_MAX:
-            made.append(self._close(frame.view))
+            made += self._close(frame.view)
         return made
 
     def due(self, now_ns: int) -> list[Record]:
         """The records that have waited long enough."""
-        return [self._close(view) for view in list(self._open) if now_ns - self._since_ns[view] >= WAIT_NS_MAX]
+        late = [view for view, since_ns in self._since_ns.items() if now_ns - since_ns >= WAIT_NS_MAX]
+        return [record for view in late for record in self._close(view)]
 
     def flush(self) -> list[Record]:
-        return [self._close(view) for view in list(self._open)]
+        return [record for view in list(self._open) for record in self._close(view)]
 
-    def _close(self, view: str) -> Record:
+    def _close(self, view: str) -> list[Record]:
         frames = self._open.pop(view)
+        del self._since_ns[view]
+        try:
+            return self._records(view, frames)
+        except Exception as error:  # noqa: BLE001 - the host's boundary: one batch's fault is not the next one's
+            self.counts.dropped("batch_not_encoded", len(frames), error)
+            return []
+
+    def _records(self, view: str, frames: list[Frame]) -> list[Record]:
+        """One; more where the texts are so long that it would be larger than a record may be."""
         value = encode_frames(self._columns(view, frames))
-        return Record(value, len(frames), frames[0].captured_at_ns, frames[-1].progress)
+        if len(value) <= limits.RECORD_BYTES_MAX or len(frames) == 1:  # the contract's limits keep one frame below it
+            return [Record(value, len(frames), frames[0].captured_at_ns, frames[-1].progress)]
+        half = len(frames) // 2
+        return self._records(view, frames[:half]) + self._records(view, frames[half:])
 
     def _columns(self, view: str, frames: list[Frame]) -> Frames:
         layers, present = self._layers(frames)
@@ -95,8 +112,8 @@ class Batcher:
             context.pop("operator", None)
         named = dict.fromkeys(name for frame in frames for name in frame.context if name not in CONTEXT_FIELDS)
         scores = [frame.scores for frame in frames if frame.scores is not None]
-        decision = self._column([frame.decision for frame in frames])
-        keys = self._column([frame.evidence_key for frame in frames])
+        decision = _column([frame.decision for frame in frames])
+        keys = _column([frame.evidence_key for frame in frames])
         return Frames(
             station_id=self.settings.station_id,
             view=view,
@@ -112,11 +129,11 @@ class Batcher:
             decision=decision if any(decision) else None,
             confidence=None if np.isnan(confidence).all() else confidence,
             classes=frames[0].classes if len(scores) == len(frames) else (),
-            class_scores=np.stack(scores).astype(np.float16) if len(scores) == len(frames) else None,
+            class_scores=self._finite(np.stack(scores), np.float16) if len(scores) == len(frames) else None,
             factors=self._floats([frame.factors for frame in frames], limits.FACTORS_MAX),
             signals=self._floats([frame.signals for frame in frames], limits.SIGNALS_MAX),
             context=context,
-            attributes=self._strings(frames, self._names(named, limits.ATTRIBUTES_MAX)),
+            attributes=self._strings(frames, self._first(named, limits.ATTRIBUTES_MAX)),
             material_lots=self._material_lots(frames),
             evidence_key=keys if any(keys) else None,
         )
@@ -126,58 +143,62 @@ class Batcher:
         layers: dict[str, NDArray[np.float16]] = {}
         present: dict[str, NDArray[np.bool_]] = {}
         dims = {name: len(values) for frame in frames for name, values in frame.layers.items()}
-        for name in self._names(dims, limits.LAYERS_MAX):
+        for name in self._first(dims, limits.LAYERS_MAX):
             if not 1 <= dims[name] <= limits.LAYER_DIMS_MAX:
-                self.left_out["layer_dims"] += len(frames)
+                self.counts.left_out("layer_dims", len(frames))
                 continue
             blank = np.full(dims[name], np.nan)
             with np.errstate(over="ignore"):
                 values = np.stack([frame.layers.get(name, blank) for frame in frames]).astype(np.float16)
             known: NDArray[np.bool_] = np.asarray(np.isfinite(values).all(axis=1))
             given = sum(name in frame.layers for frame in frames)
-            self.left_out["embedding_not_finite"] += given - int(known.sum())
+            self.counts.left_out("embedding_not_finite", given - int(known.sum()))
             values[~known] = 0
             layers[name], present[name] = values, known
         return layers, present
 
     def _floats(self, rows: list[Mapping[str, float]], limit: int) -> dict[str, NDArray[np.float32]]:
-        columns: dict[str, NDArray[np.float32]] = {}
-        for name in self._names(dict.fromkeys(name for row in rows for name in row), limit):
-            with np.errstate(over="ignore"):
-                values = np.array([row.get(name, np.nan) for row in rows], np.float64).astype(np.float32)
-            self.left_out["value_infinite"] += int(np.isinf(values).sum())
-            columns[name] = np.where(np.isinf(values), np.float32(np.nan), values)
-        return columns
+        names = self._first(dict.fromkeys(name for row in rows for name in row), limit)
+        columns = {name: np.array([row.get(name, np.nan) for row in rows], np.float64) for name in names}
+        return {name: self._finite(values, np.float32) for name, values in columns.items()}
 
-    def _strings(self, frames: list[Frame], names: tuple[str, ...]) -> dict[str, Strings]:
-        columns = {name: self._column([frame.context.get(name) for frame in frames]) for name in names}
+    def _finite(self, values: NDArray[np.float64], kind: type[F]) -> NDArray[F]:
+        """Numbers that `kind` can't hold become NaN."""
+        with np.errstate(over="ignore"):
+            kept = values.astype(kind)
+        self.counts.left_out("value_infinite", int(np.isinf(kept).sum()))
+        kept[np.isinf(kept)] = np.nan
+        return kept
+
+    def _strings(self, frames: list[Frame], names: Iterable[str]) -> dict[str, Strings]:
+        columns = {name: _column([frame.context.get(name, "") for frame in frames]) for name in names}
         return {name: values for name, values in columns.items() if any(values)}
 
     def _material_lots(self, frames: list[Frame]) -> dict[tuple[str, str], Strings]:
         keys = dict.fromkeys(key for frame in frames for key in frame.material_lots)
-        kept = list(keys)[: limits.MATERIAL_LOTS_MAX]
-        self.left_out["too_many_columns"] += len(keys) - len(kept)
-        return {key: self._column([frame.material_lots.get(key) for frame in frames]) for key in kept}
+        kept = self._first(keys, limits.MATERIAL_LOTS_MAX)
+        return {key: _column([frame.material_lots.get(key, "") for frame in frames]) for key in kept}
 
-    def _column(self, values: list[object]) -> Strings:
-        """Text of each value, (n,); None and what is too long becomes "" (unknown)."""
-        texts = ["" if value is None else str(value) for value in values]
-        long = [len(text) > limits.TEXT_CHARS_MAX for text in texts]
-        self.left_out["text_too_long"] += sum(long)
-        return np.array(["" if cut else text for text, cut in zip(texts, long, strict=True)], dtype=object)
-
-    def _names(self, names: Mapping[str, object], limit: int) -> tuple[str, ...]:
-        good = [name for name in names if 1 <= len(name) <= limits.NAME_CHARS_MAX]
-        self.left_out["bad_name"] += len(names) - len(good)
-        self.left_out["too_many_columns"] += max(0, len(good) - limit)
-        return tuple(good[:limit])
+    def _first(self, names: Mapping[K, object], limit: int) -> list[K]:
+        self.counts.left_out("too_many_columns", max(0, len(names) - limit))
+        return list(names)[:limit]
 
 
-def _joins(last: Frame, frame: Frame) -> bool:
-    """Whether a frame may stand in one batch with the one before."""
+def _column(texts: list[str]) -> Strings:
+    return np.array(texts, dtype=object)
+
+
+def _joins(waiting: list[Frame], frame: Frame) -> bool:
+    """Whether a frame may stand in one batch with those before."""
+    last = waiting[-1]
     return (
         frame.seq == last.seq + 1
         and frame.purpose == last.purpose
         and frame.classes == last.classes
-        and all(len(frame.layers[name]) == len(values) for name, values in last.layers.items() if name in frame.layers)
+        and all(
+            len(values) == len(other.layers[name])
+            for name, values in frame.layers.items()
+            for other in waiting
+            if name in other.layers
+        )
     )

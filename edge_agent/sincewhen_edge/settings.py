@@ -14,8 +14,16 @@ from urllib.parse import urlsplit
 
 import msgspec
 
+from sincewhen_edge.fit import is_id, unicode
 from sincewhen_schemas.frames import Purpose
-from sincewhen_schemas.limits import CLASSES_MAX, ID_CHARS_MAX, STATION_ID
+from sincewhen_schemas.limits import (
+    CLASSES_MAX,
+    ID_CHARS_MAX,
+    RECORD_BYTES_MAX,
+    STATION_CHARS_MAX,
+    STATION_ID,
+    TEXT_CHARS_MAX,
+)
 
 DEFAULT_SERVER = "http://127.0.0.1:8099"
 OutputKind: TypeAlias = Literal["auto", "logits", "probabilities", "detections", "values"]
@@ -101,23 +109,16 @@ def complete(written: Settings, environment: Mapping[str, str]) -> Settings:
         raise SettingsError("a token does not stand in edge.toml: set SINCEWHEN_TOKEN, or name a token_file")
     settings = msgspec.structs.replace(
         written,
-        server=environment.get("SINCEWHEN_SERVER", written.server).rstrip("/"),
+        server=(environment.get("SINCEWHEN_SERVER") or written.server).rstrip("/"),
         token=environment.get("SINCEWHEN_TOKEN", "") or _token(written.token_file),
         agent_id=written.agent_id or socket.gethostname(),
     )
-    if not STATION_ID.fullmatch(settings.station_id):
-        got = settings.station_id
-        raise SettingsError(f"station_id is site/area/line/station without spaces; got {got!r}: write all four")
-    for name in ("view", "agent_id"):
-        value = getattr(settings, name)
-        if not 1 <= len(value) <= ID_CHARS_MAX:
-            raise SettingsError(f"{name} has 1..{ID_CHARS_MAX} characters; got {len(value)}: give it a short name")
-    server = urlsplit(settings.server)
-    if server.scheme not in {"http", "https"} or not server.hostname:
-        raise SettingsError(f"server is an http(s) address; got {settings.server!r}: write http://HOST:8099")
+    _check_names(settings)
+    _check_way(settings)
     _check_model(settings.model)
-    if settings.spool.bytes_max < 1024**2:
-        raise SettingsError(f"spool.bytes_max is at least {1024**2}; got {settings.spool.bytes_max}: give it 1 GiB")
+    if settings.spool.bytes_max < RECORD_BYTES_MAX:
+        got = settings.spool.bytes_max
+        raise SettingsError(f"spool.bytes_max is at least {RECORD_BYTES_MAX}, one record; got {got}: give it 1 GiB")
     limits = settings.limits
     if limits.queue_frames < 1:
         raise SettingsError(f"limits.queue_frames is at least 1; got {limits.queue_frames}: 512 suits most lines")
@@ -130,7 +131,39 @@ def complete(written: Settings, environment: Mapping[str, str]) -> Settings:
     return settings
 
 
+def _check_names(settings: Settings) -> None:
+    got = settings.station_id
+    if not STATION_ID.fullmatch(got) or unicode(got) != got:
+        raise SettingsError(f"station_id is site/area/line/station without spaces; got {got!r}: write all four")
+    if len(got) > STATION_CHARS_MAX:
+        raise SettingsError(f"station_id has at most {STATION_CHARS_MAX} characters; got {len(got)}: shorten it")
+    for name, value in (("view", settings.view), ("agent_id", settings.agent_id)):
+        if not is_id(value):
+            raise SettingsError(
+                f"{name} has 1..{ID_CHARS_MAX} characters, none of control; got {value[: ID_CHARS_MAX + 1]!r}: "
+                "give it a short name"
+            )
+
+
+def _check_way(settings: Settings) -> None:
+    try:
+        server = urlsplit(settings.server)
+        usable = server.scheme in {"http", "https"} and bool(server.hostname) and server.port != 0
+    except ValueError:  # a port beyond 65535, half an IPv6 address
+        usable = False
+    if not usable:
+        raise SettingsError(f"server is an http(s) address; got {settings.server!r}: write http://HOST:8099")
+    if not (settings.token.isascii() and settings.token.isprintable()):
+        raise SettingsError("a token is printable ASCII in one line; this one is not: copy it again")
+
+
 def _check_model(model: ModelSettings) -> None:
+    for text in (model.name, model.version, *model.classes):
+        if len(text) > TEXT_CHARS_MAX or unicode(text) != text:
+            raise SettingsError(
+                f"a model's name, version and classes have at most {TEXT_CHARS_MAX} characters of Unicode; "
+                f"got {text[:80]!r}: rename it"
+            )
     if len(model.classes) > CLASSES_MAX:
         raise SettingsError(f"model.classes has at most {CLASSES_MAX} names; got {len(model.classes)}: leave it out")
     if len(set(model.classes)) < len(model.classes) or "" in model.classes:

@@ -11,12 +11,12 @@ Invariants
 - One process at a time: the file is locked while it is open.
 
 Format: one SQLite file. records(id, station_id, value, captured_at_ns), refused(id, station_id, value, reason),
-progress(source, position).
+sources(source, position, digest).
 """
 
 import sqlite3
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,9 +26,11 @@ CREATE TABLE IF NOT EXISTS records (id INTEGER PRIMARY KEY AUTOINCREMENT, statio
   value BLOB NOT NULL, captured_at_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS refused (id INTEGER PRIMARY KEY, station_id TEXT NOT NULL, value BLOB NOT NULL,
   reason TEXT NOT NULL);
-CREATE TABLE IF NOT EXISTS progress (source TEXT PRIMARY KEY, position INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS sources (source TEXT PRIMARY KEY, position INTEGER NOT NULL, digest TEXT NOT NULL)
+  WITHOUT ROWID;
 """
 REFUSED_KEPT = 1000
+_NONE: Mapping[int, str] = {}
 _OPEN_S = 2.0
 
 
@@ -38,6 +40,15 @@ class SpoolFull(Exception):  # noqa: N818 - a state of the world that the produc
 
 class SpoolError(Exception):
     """The disk, or another process, keeps the spool from being used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far a source is in the spool: its position, and a digest of what came up to there ("" = it keeps none)."""
+
+    source: str
+    position: int
+    digest: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +86,9 @@ class Spool:
                 "agent, or name another spool"
             ) from error
 
-    def put(self, station_id: str, value: bytes, captured_at_ns: int, progress: tuple[str, int] | None = None) -> None:
+    def put(self, station_id: str, value: bytes, captured_at_ns: int, progress: Progress | None = None) -> None:
         """Take one record, and with it how far its source is. Raises SpoolFull or SpoolError."""
-        with self._lock:
+        with self._using():
             if self._bytes + len(value) > self._bytes_max:
                 raise SpoolFull(f"the spool holds at most {self._bytes_max} bytes; {self._bytes} wait")
             with self._transaction():
@@ -86,12 +97,15 @@ class Spool:
                     (station_id, value, captured_at_ns),
                 )
                 if progress is not None:
-                    self._db.execute("INSERT OR REPLACE INTO progress VALUES (?, ?)", progress)
+                    self._db.execute(
+                        "INSERT OR REPLACE INTO sources VALUES (?, ?, ?)",
+                        (progress.source, progress.position, progress.digest),
+                    )
             self._bytes += len(value)
 
     def oldest(self, limit: int, bytes_max: int) -> list[Waiting]:
         """The oldest records, at most `limit` and `bytes_max` together, but at least one if any waits."""
-        with self._lock:
+        with self._using():
             rows = self._db.execute("SELECT id, value FROM records ORDER BY id LIMIT ?", (limit,)).fetchall()
         taken: list[Waiting] = []
         total = 0
@@ -102,53 +116,60 @@ class Spool:
             taken.append(Waiting(number, value))
         return taken
 
-    def acknowledge(self, ids: Sequence[int]) -> None:
-        """The server has these."""
-        with self._lock, self._transaction():
-            self._remove(ids)
+    def acknowledge(self, ids: Sequence[int], refused: Mapping[int, str] = _NONE) -> None:
+        """The server has these. It will never take those `refused`: they are set aside with its reason.
 
-    def refuse(self, record_id: int, reason: str) -> None:
-        """The server will never take this one: set it aside with the reason (the newest REFUSED_KEPT are kept)."""
-        with self._lock, self._transaction():
-            self._db.execute(
-                "INSERT OR REPLACE INTO refused SELECT id, station_id, value, ? FROM records WHERE id = ?",
-                (reason, record_id),
-            )
-            self._db.execute(
-                "DELETE FROM refused WHERE id NOT IN (SELECT id FROM refused ORDER BY id DESC LIMIT ?)", (REFUSED_KEPT,)
-            )
-            self._remove([record_id])
+        The newest REFUSED_KEPT of them are kept.
+        """
+        with self._using():
+            removed = 0
+            with self._transaction():
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO refused SELECT id, station_id, value, ? FROM records WHERE id = ?",
+                    [(reason, number) for number, reason in refused.items()],
+                )
+                self._db.execute(
+                    "DELETE FROM refused WHERE id NOT IN (SELECT id FROM refused ORDER BY id DESC LIMIT ?)",
+                    (REFUSED_KEPT,),
+                )
+                for number in (*ids, *refused):
+                    row = self._db.execute(
+                        "DELETE FROM records WHERE id = ? RETURNING length(value)", (number,)
+                    ).fetchone()
+                    removed += row[0] if row else 0
+            self._bytes -= removed
 
     def refused(self) -> list[tuple[bytes, str]]:
         """Records set aside, with the server's reasons, oldest first."""
-        with self._lock:
+        with self._using():
             return self._db.execute("SELECT value, reason FROM refused ORDER BY id").fetchall()
 
-    def progress(self, source: str) -> int:
-        """How many rows of a source are spooled."""
-        with self._lock:
-            row = self._db.execute("SELECT position FROM progress WHERE source = ?", (source,)).fetchone()
-        return int(row[0]) if row else 0
+    def progress(self, source: str) -> Progress:
+        """How far a source is in the spool; position 0 where it is not."""
+        with self._using():
+            row = self._db.execute("SELECT position, digest FROM sources WHERE source = ?", (source,)).fetchone()
+        return Progress(source, *row) if row else Progress(source, 0)
 
     def depth(self) -> Depth:
-        with self._lock:
+        with self._using():
             records, oldest = self._db.execute("SELECT count(*), min(captured_at_ns) FROM records").fetchone()
             return Depth(records, self._bytes, oldest)
 
     def close(self) -> None:
-        with self._lock:
+        with self._using():
             self._db.close()
 
-    def _remove(self, ids: Sequence[int]) -> None:
-        for number in ids:
-            row = self._db.execute("DELETE FROM records WHERE id = ? RETURNING length(value)", (number,)).fetchone()
-            self._bytes -= row[0] if row else 0
+    @contextmanager
+    def _using(self) -> Iterator[None]:
+        """One thread at a time; what keeps SQLite from its work is a SpoolError."""
+        try:
+            with self._lock:
+                yield
+        except sqlite3.Error as error:
+            raise SpoolError(f"the spool can't be used: {error}; see to its disk, what waits there is kept") from error
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        try:
-            with self._db:
-                self._db.execute("BEGIN IMMEDIATE")
-                yield
-        except sqlite3.Error as error:
-            raise SpoolError(f"the spool's disk takes nothing: {error}") from error
+        with self._db:
+            self._db.execute("BEGIN IMMEDIATE")
+            yield

@@ -13,7 +13,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from sincewhen_edge.spool import Spool, SpoolError, SpoolFull
+from sincewhen_edge.spool import Progress, Spool, SpoolError, SpoolFull
 
 BYTES_MAX = 400
 
@@ -28,11 +28,12 @@ class SpoolModel(RuleBasedStateMachine):
         self.spool = Spool(self.path, BYTES_MAX)
         self.waiting: list[bytes] = []
         self.refused: list[bytes] = []
-        self.done: dict[str, int] = {}
+        self.done: dict[str, Progress] = {}
 
     @rule(value=st.binary(min_size=1, max_size=120), source=st.sampled_from(["", "a", "b"]))
     def put(self, value: bytes, source: str) -> None:
-        progress = (source, self.done.get(source, 0) + 1) if source else None
+        position = self.done[source].position + 1 if source in self.done else 1
+        progress = Progress(source, position, f"digest {position}") if source else None
         if sum(map(len, self.waiting)) + len(value) > BYTES_MAX:
             with pytest.raises(SpoolFull, match="at most"):
                 self.spool.put("p/a/l/s", value, 1, progress)
@@ -40,7 +41,7 @@ class SpoolModel(RuleBasedStateMachine):
         self.spool.put("p/a/l/s", value, 1, progress)
         self.waiting.append(value)
         if progress:
-            self.done[source] = progress[1]
+            self.done[source] = progress
 
     @precondition(lambda self: self.waiting)
     @rule(data=st.data())
@@ -55,8 +56,16 @@ class SpoolModel(RuleBasedStateMachine):
     @rule()
     def refuse_oldest(self) -> None:
         (oldest,) = self.spool.oldest(1, 1)
-        self.spool.refuse(oldest.id, "no")
+        self.spool.acknowledge([], {oldest.id: "no"})
         self.refused.append(self.waiting.pop(0))
+
+    @precondition(lambda self: len(self.waiting) > 1)
+    @rule()
+    def refuse_second_of_two(self) -> None:
+        first, second = self.spool.oldest(2, BYTES_MAX)
+        self.spool.acknowledge([first.id], {second.id: "no"})
+        self.refused.append(self.waiting[1])
+        self.waiting = self.waiting[2:]
 
     @rule()
     def reopen(self) -> None:
@@ -82,12 +91,12 @@ TestSpoolModel.settings = settings(max_examples=40, stateful_step_count=30, dead
 WRITER = """
 import sys
 from pathlib import Path
-from sincewhen_edge.spool import Spool
+from sincewhen_edge.spool import Progress, Spool
 spool = Spool(Path(sys.argv[1]), 10**9)
-number = spool.progress("w")
+number = spool.progress("w").position
 while True:
     number += 1
-    spool.put("p/a/l/s", number.to_bytes(8, "big") * 200, number, ("w", number))
+    spool.put("p/a/l/s", number.to_bytes(8, "big") * 200, number, Progress("w", number))
     sys.stdout.write(f"{number}\\n")
     sys.stdout.flush()
 """
@@ -109,7 +118,7 @@ def test_what_put_returned_for_is_there_after_kill_9_once_and_in_order(tmp_path:
     found = [int.from_bytes(record.value[:8], "big") for record in spool.oldest(10**6, 10**9)]
     assert found == list(range(1, len(found) + 1))
     assert len(found) >= told
-    assert spool.progress("w") == len(found)
+    assert spool.progress("w").position == len(found)
     spool.close()
 
 

@@ -198,7 +198,7 @@ def test_times_are_read_with_their_zones_and_counts(tmp_path: Path) -> None:
 def test_lines_that_break_a_rule_are_left_out_with_the_reason(tmp_path: Path) -> None:
     path = tmp_path / "rows.csv"
     path.write_text("path,captured_at\nb.png,1700000002\na.png,1700000001\nc.png,never\n,1700000003\nd.png\n")
-    rows = read_rows(path, "captured_at", TimeForm(UTC), needed=("path",))
+    rows = read_rows(path, "captured_at", TimeForm(UTC), NOW_NS, needed=("path",))
     assert [row.values["path"] for row in rows.rows] == ["a.png", "b.png"]
     assert [reason.split(":")[0] for reason in rows.left_out] == ["line 4", "line 5", "line 6"]
     assert "ISO 8601 or epoch seconds; got 'never'" in rows.left_out[0]

@@ -19,15 +19,20 @@ MISTAKES = {
     "file_is_not_toml": "is not TOML",
     "image_std_is_zero": "image_std above 0",
     "mode_is_unknown": "'on'",
+    "model_version_is_too_long": "at most 512 characters of Unicode",
     "output_kind_is_unknown": "'boxes'",
     "purpose_is_unknown": "'testing'",
     "queue_holds_nothing": "limits.queue_frames is at least 1",
     "server_is_no_address": "write http://HOST:8099",
-    "spool_is_too_small": "spool.bytes_max is at least 1048576; got 1000",
+    "server_port_is_too_high": "write http://HOST:8099",
+    "spool_is_too_small": "spool.bytes_max is at least 4194304, one record; got 1000",
+    "station_id_has_a_control_character": "site/area/line/station without spaces; got 'p/a/l/s\\x07'",
     "station_id_is_malformed": "site/area/line/station without spaces; got 'p/a/s'",
     "station_id_is_missing": "missing required field `station_id`",
+    "station_id_is_too_long": "at most 200 characters; got 206: shorten it",
     "token_file_is_missing": "the server's administrator has it",
     "token_stands_in_the_file": "set SINCEWHEN_TOKEN",
+    "view_has_a_control_character": "view has 1..128 characters, none of control; got 'top\\n'",
     "view_has_no_name": "view has 1..128 characters",
 }
 
@@ -69,3 +74,11 @@ def test_the_environment_wins(tmp_path: Path) -> None:
     assert load_settings(path, {}).token == "from-file"  # noqa: S105 - no secret
     told = load_settings(path, {"SINCEWHEN_SERVER": "https://srv:1/", "SINCEWHEN_TOKEN": "from-env"})
     assert (told.server, told.token) == ("https://srv:1", "from-env")
+    assert load_settings(path, {"SINCEWHEN_SERVER": ""}).server == "http://127.0.0.1:8099"
+
+
+@pytest.mark.parametrize("token", ["two\nlines", "caf\xe9"])
+def test_a_token_that_no_header_can_hold_is_refused_without_showing_it(token: str) -> None:
+    with pytest.raises(SettingsError, match="printable ASCII in one line") as refusal:
+        load_settings(EXAMPLE, {"SINCEWHEN_TOKEN": token})
+    assert token not in str(refusal.value)

@@ -2,10 +2,7 @@
 
 import hashlib
 import os
-import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +15,7 @@ from sincewhen_edge.__main__ import main
 from sincewhen_edge.models import load_model
 from sincewhen_edge.reference.faults import CAUSES
 from sincewhen_schemas.reference import STRENGTHS, decode_reference, reference_sha
+from sincewhen_testing.fake_server import PROBLEM_JSON, FakeServer, fake_server
 
 SIDE, M, STATION = 32, 8, "p/a/l/s"
 PROBLEM = b'{"type": "about:blank", "title": "Forbidden", "status": 403, "detail": "a write needs the admin token"}'
@@ -63,37 +61,11 @@ def built(folder: Path, *more: str) -> Result:
     return CliRunner().invoke(main, command)
 
 
-@dataclass
-class FakeServer:
-    """Answers every POST with `status` and `body`; keeps what came."""
-
-    status: int = 201
-    body: bytes = b"{}"
-    taken: list[tuple[str, dict[str, str], bytes]] = field(default_factory=list)
-    url: str = ""
-
-
 @pytest.fixture
 def server() -> Iterator[FakeServer]:
-    fake = FakeServer()
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            content = self.rfile.read(int(self.headers["Content-Length"]))
-            fake.taken.append((self.path, dict(self.headers.items()), content))
-            self.send_response(fake.status)
-            self.send_header("Content-Type", "application/problem+json")
-            self.end_headers()
-            self.wfile.write(fake.body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as listening:
-        fake.url = f"http://127.0.0.1:{listening.server_port}"
-        threading.Thread(target=listening.serve_forever, args=(0.02,), daemon=True).start()
+    with fake_server() as fake:
+        fake.answer = lambda _: (201, "application/json", b"{}")
         yield fake
-        listening.shutdown()
 
 
 @traced
@@ -145,13 +117,27 @@ def test_the_server_gets_the_set_with_the_token(
 def test_what_the_server_refuses_is_said_and_kept(
     tmp_path: Path, model: str, server: FakeServer, body: bytes, said: str
 ) -> None:
-    server.status, server.body = 403, body
+    server.answer = lambda _: (403, PROBLEM_JSON, body)
     pin(tmp_path)
     result = built(tmp_path, "--model", model, "--server", server.url, "--out", str(tmp_path / "set.npz"))
     assert result.exit_code == 1
     assert said in result.output
     assert "the set is in" in result.output
     assert decode_reference((tmp_path / "set.npz").read_bytes()).station_id == STATION
+
+
+@traced
+def test_a_server_in_the_environment_alone_is_sent_nothing(
+    tmp_path: Path, model: str, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SINCEWHEN_SERVER", server.url)
+    pin(tmp_path)
+    result = built(tmp_path, "--model", model, "--out", str(tmp_path / "set.npz"))
+    assert result.exit_code == 0, result.output
+    assert server.taken == []
+    nowhere = built(tmp_path, "--model", model)
+    assert nowhere.exit_code == 2
+    assert "got neither" in nowhere.output
 
 
 def test_a_wrong_command_or_folder_says_the_rule(tmp_path: Path, model: str) -> None:

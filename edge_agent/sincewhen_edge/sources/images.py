@@ -1,6 +1,5 @@
 """Images through a model, as if they came from the line: an archive with an index, or a folder as it fills."""
 
-import hashlib
 import itertools
 import threading
 import time
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
 from sincewhen_edge.agent import EdgeAgent
+from sincewhen_edge.fit import TIMES, untimely
 from sincewhen_edge.sources.pace import Pace
-from sincewhen_edge.sources.rows import Row, Rows
+from sincewhen_edge.sources.rows import Row
+from sincewhen_edge.spool import Progress
 from sincewhen_edge.tensors import Value
 
 BATCH_IMAGES = 8
@@ -41,50 +42,52 @@ class Shot:
     path: Path
     captured_at_ns: int
     context: dict[str, object]
-    progress: tuple[str, int]
+    progress: Progress
 
 
-def archive_source(directory: Path, index: Path, view: str, rows: Rows) -> str:
-    """The name under which an archive's progress is kept: another folder, index, view or first row is another one."""
-    first = repr(rows.rows[0]) if rows.rows else ""
-    parts = (str(directory.resolve()), str(index.resolve()), view, first)
-    return "images:" + hashlib.sha256("\0".join(parts).encode()).hexdigest()[:32]
-
-
-def archive_shots(directory: Path, rows: Sequence[Row], source: str, done: int) -> Iterator[Shot]:
-    """The rows behind the first `done`."""
-    for position, row in enumerate(rows[done:], start=done + 1):
+def archive_shots(directory: Path, unsent: Sequence[tuple[Row, Progress]]) -> Iterator[Shot]:
+    for row, progress in unsent:
         context: dict[str, object] = {name: value for name, value in row.values.items() if name != "path"}
-        yield Shot(directory / row.values["path"], row.captured_at_ns, context, (source, position))
+        yield Shot(directory / row.values["path"], row.captured_at_ns, context, progress)
 
 
 def folder_shots(
-    directory: Path, agent: EdgeAgent, context: dict[str, object], stop: threading.Event
+    directory: Path, sent: Progress, context: dict[str, object], stop: threading.Event, unreadable: list[str]
 ) -> Iterator[Shot]:
     """New files as they appear, in the order in which they arrived, until `stop`; captured_at is the file's time.
 
     Progress is the arrival (inode change) in µs × 1000 + the rank among files of one µs, so that a file whose own time
-    is older than what was sent before is still taken.
+    is older than what was sent before is still taken. A file of an impossible time is told to `unreadable`.
     """
-    source = f"folder:{directory.resolve()}"
-    done = agent.spool.progress(source)
+    done = sent.position
     while not stop.is_set():
         began = time.monotonic()
-        found = sorted(_arrived(directory, time.time_ns() - _SETTLED_NS))
+        now_ns = time.time_ns()
+        found = sorted(_arrived(directory, now_ns))
         for _, group in itertools.groupby(found, key=lambda item: item[0]):
             for rank, (arrived_us, path, captured_at_ns) in enumerate(group):
                 position = arrived_us * 1000 + min(rank, 999)
-                if position > done:
-                    done = position
-                    yield Shot(path, captured_at_ns, dict(context), (source, position))
+                if position <= done:
+                    continue
+                done = position
+                reason = untimely(captured_at_ns, now_ns)
+                if reason is None:
+                    yield Shot(path, captured_at_ns, dict(context), Progress(sent.source, position))
+                else:
+                    unreadable.append(f"{path}: {TIMES[reason]}; got {captured_at_ns / 1e9:.0f} s: touch the file")
         stop.wait(max(_POLL_S, _SCAN_SHARE * (time.monotonic() - began)))
 
 
 def play(
-    agent: EdgeAgent, shots: Iterable[Shot], embed: Embedder, pace: Pace, told: Callable[[int], None], batch: int
-) -> list[str]:
-    """Send every shot; returns why images could not be read (their frames go without embedding)."""
-    unreadable: list[str] = []
+    agent: EdgeAgent,
+    shots: Iterable[Shot],
+    embed: Embedder,
+    pace: Pace,
+    told: Callable[[int], None],
+    batch: int,
+    unreadable: list[str],
+) -> None:
+    """Send every shot; why images could not be read (their frames go without embedding) is told to `unreadable`."""
     remaining = iter(shots)
     while chunk := list(itertools.islice(remaining, batch)):
         images = [opened(shot.path, unreadable) for shot in chunk]
@@ -105,7 +108,6 @@ def play(
             )
             row += seen
             told(1)
-    return unreadable
 
 
 def opened(path: Path, unreadable: list[str]) -> Image.Image | None:
@@ -118,7 +120,7 @@ def opened(path: Path, unreadable: list[str]) -> Image.Image | None:
         return None
 
 
-def _arrived(directory: Path, settled_ns: int) -> Iterator[tuple[int, Path, int]]:
+def _arrived(directory: Path, now_ns: int) -> Iterator[tuple[int, Path, int]]:
     for path in directory.iterdir():
         if path.suffix.lower() not in SUFFIXES:
             continue
@@ -126,5 +128,6 @@ def _arrived(directory: Path, settled_ns: int) -> Iterator[tuple[int, Path, int]
             status = path.stat()
         except OSError:
             continue
-        if max(status.st_ctime_ns, status.st_mtime_ns) <= settled_ns:
+        own_ns = status.st_mtime_ns if status.st_mtime_ns <= now_ns else 0  # ahead of the clock it does not say
+        if max(status.st_ctime_ns, own_ns) <= now_ns - _SETTLED_NS:
             yield status.st_ctime_ns // 1000, path, status.st_mtime_ns
