@@ -157,3 +157,28 @@ CREATE TABLE profiles (
 ) ENGINE = ReplacingMergeTree
 ORDER BY sha
 SETTINGS fsync_after_insert = 1;
+
+-- What control charts are drawn from: subgroups of scalar streams, as normal scores about the profile's mean.
+CREATE TABLE subgroups (
+    station_id LowCardinality(String),
+    view LowCardinality(String),
+    stream LowCardinality(String),
+    first_at DateTime64(9, 'UTC'),
+    last_at DateTime64(9, 'UTC'),
+    frames UInt32,
+    mean Float64,
+    sigma Float64
+) ENGINE = ReplacingMergeTree
+PARTITION BY toYYYYMM(first_at)
+ORDER BY (station_id, view, stream, first_at)
+SETTINGS fsync_after_insert = 1;
+
+CREATE TABLE second_opinions (
+    station_id LowCardinality(String),
+    view LowCardinality(String),
+    stream LowCardinality(String),
+    method LowCardinality(String),
+    at DateTime64(9, 'UTC')
+) ENGINE = ReplacingMergeTree
+ORDER BY (station_id, view, stream, method, at)
+SETTINGS fsync_after_insert = 1;

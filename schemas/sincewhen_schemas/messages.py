@@ -121,4 +121,35 @@ class StationStatus(Message, frozen=True, kw_only=True):
     silent: bool = False
 
 
-MESSAGES: tuple[type[Message], ...] = (Detection, Incident, DeadLetter, BlindTime, StationStatus)
+class Subgroup(Message, frozen=True, kw_only=True):
+    """A rational subgroup of one scalar stream: frames over at most 10 s, as normal scores about the profile's mean."""
+
+    station_id: str
+    view: str
+    stream: str
+    first_at_ns: int
+    last_at_ns: int
+    frames: int
+    mean: float
+    sigma: float  # of the mean, in control
+
+
+class SecondOpinion(Message, frozen=True, kw_only=True):
+    """Another method says that a stream's mean has changed. It never pages alone."""
+
+    station_id: str
+    view: str
+    stream: str
+    method: Literal["adwin", "page_hinkley"]
+    at_ns: int
+
+
+MESSAGES: tuple[type[Message], ...] = (
+    Detection,
+    Incident,
+    DeadLetter,
+    BlindTime,
+    StationStatus,
+    Subgroup,
+    SecondOpinion,
+)

@@ -8,6 +8,9 @@ import pytest
 
 from sincewhen.incidents.correlate import correlate
 from sincewhen.plant import load_plant
+from sincewhen.processor.learn import Subject, build_profile
+from sincewhen.profiles.golden import Golden
+from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import encode_control, encode_frames
 from sincewhen_testing.station import (
@@ -50,6 +53,39 @@ def test_batches_and_snapshots_change_no_detection(size: int) -> None:
         # a matrix product of another batch size rounds its last bit differently
         assert found.evidence == pytest.approx(known.evidence, rel=1e-4)
     assert not latest
+
+
+@pytest.mark.parametrize("size", [7, 500])
+def test_batches_and_snapshots_change_no_subgroup_and_no_opinion(size: int) -> None:
+    expected, got = run(32, 64).outputs, run(32, size, reload=True).outputs
+    assert {group.stream for group in got.subgroups} == {"factor:brightness", "t2:head", "spe:head"}
+    for known, found in zip(
+        *(sorted(o.subgroups, key=lambda g: (g.stream, g.first_at_ns)) for o in (expected, got)), strict=True
+    ):
+        assert (known.stream, known.first_at_ns, known.frames) == (found.stream, found.first_at_ns, found.frames)
+        assert found.mean == pytest.approx(known.mean, abs=1e-4)
+        assert 0 < found.sigma < 1
+
+
+def test_second_opinions_on_a_signal_see_its_change_and_page_nobody() -> None:
+    rng = np.random.default_rng(33)
+    signal = rng.standard_normal(4000)
+    signal[2500:] += 1.0
+    golden = Golden(START_NS + np.arange(GOLDEN) * STEP_NS, {}, {"signal:torque": signal[:GOLDEN]})
+    profile = build_profile(golden, Subject(STATION, "top", "", "1"))
+    assert isinstance(profile, Profile)
+    sha = profile_sha(encode_profile(profile))
+    runner = Run({sha: profile})
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, 4000, 40):
+        part = columns(stream(33), 0, 40)
+        at_ns = START_NS + np.arange(start, start + 40) * STEP_NS
+        torque = {"torque": signal[start : start + 40].astype(np.float32)}
+        sent = replace(part, first_seq=start, captured_at_ns=at_ns, layers={}, factors={}, signals=torque)
+        runner.feed(encode_frames(sent))
+    said = [(found.method, (found.at_ns - START_NS) / STEP_NS) for found in runner.outputs.second_opinions]
+    assert {method for method, _ in said} == {"adwin", "page_hinkley"}
+    assert all(2500 <= row < 3100 for _, row in said[:2])
 
 
 def test_a_frame_that_was_seen_is_not_counted_again() -> None:

@@ -26,8 +26,9 @@ from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import Presence, judge
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.pipeline import Pipeline, dead_letter, spacing_ns
+from sincewhen.processor.pipeline import Pipeline, dead_letter
 from sincewhen.processor.state import StationState, decode_state, encode_state
+from sincewhen.processor.view import spacing_ns
 from sincewhen.profiles.profile import Profile, decode_profile
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable

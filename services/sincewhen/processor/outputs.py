@@ -7,7 +7,15 @@ from numpy.typing import NDArray
 
 from sincewhen.ingest.decode import HeartbeatRecord
 from sincewhen_schemas.frames import Frames, Strings
-from sincewhen_schemas.messages import BlindTime, DeadLetter, Detection, StationState, StationStatus
+from sincewhen_schemas.messages import (
+    BlindTime,
+    DeadLetter,
+    Detection,
+    StationState,
+    StationStatus,
+    Subgroup,
+)
+from sincewhen_schemas.messages import SecondOpinion as OpinionMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +38,8 @@ class Outputs:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     blind_times: list[BlindTime] = field(default_factory=list)
     statuses: list[StationStatus] = field(default_factory=list)
+    subgroups: list[Subgroup] = field(default_factory=list)
+    second_opinions: list[OpinionMessage] = field(default_factory=list)
     heartbeats: list[HeartbeatRecord] = field(default_factory=list)
 
     def add(self, other: "Outputs") -> None:

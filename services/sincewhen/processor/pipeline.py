@@ -1,9 +1,7 @@
 """The order of the rooms: one record of the log, and what it changes and makes. Pure: time comes with the record."""
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,26 +11,31 @@ from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat
 from sincewhen.processor.detections import Source, detection
-from sincewhen.processor.event import Marks, Rows
+from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
-from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.processor.opinions import opinions
 from sincewhen.processor.outputs import Outputs, ScoredBatch
-from sincewhen.processor.state import CHANGES_MAX, LOTS_MAX, StationState, ViewMemory, ViewState
+from sincewhen.processor.state import CHANGES_MAX, StationState, ViewState
+from sincewhen.processor.view import (
+    STEP_FIELDS,
+    begins,
+    enter,
+    learn,
+    marks_of,
+    settle,
+    spacing_ns,
+    state_name,
+    status_of,
+)
 from sincewhen.profiles.profile import Profile
-from sincewhen.profiles.variance import LOTS_MIN
-from sincewhen.score.score import Scores, score
+from sincewhen.score.score import score
 from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
 from sincewhen_schemas.messages import BlindTime, DeadLetter, StationStatus
-from sincewhen_schemas.messages import StationState as StateName
 
-STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
-_UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
-_SHARE_FRAMES = 100  # memory of the running shares
-_RESETS = {"cleaning", "replacement"}
 _SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
 
 
@@ -138,6 +141,7 @@ class Pipeline:
         weight = 1 / (self.plant.budget_stations * len(profile.streams))
         run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
+        view.subgroups, view.opinions = {}, {}
         view.monitors = {
             stream: StreamMonitor(
                 profile.null(stream),
@@ -147,7 +151,7 @@ class Pipeline:
             )
             for stream in profile.streams
         }
-        _enter(view, "in control", record.control.at_ns)
+        enter(view, "in control", record.control.at_ns)
         outputs.statuses.append(self.status(record.station_id, event.view, view))
 
     def _frames(self, state: StationState, frames: Frames, offset: int, appended_at_ns: int, outputs: Outputs) -> None:
@@ -160,15 +164,15 @@ class Pipeline:
         ln_z: dict[str, NDArray[np.float32]] = {}
         if frames.purpose == "production":
             if profile is None or profile.model_version != frames.model_version:
-                _learn(view, frames, shift)
-                _enter(view, "learning", int(frames.captured_at_ns[0]))
+                learn(view, frames, shift)
+                enter(view, "learning", int(frames.captured_at_ns[0]))
             else:
                 ln_z = self._judge(view, profile, frames, outputs)
             memory.last_captured_at_ns = int(frames.captured_at_ns[-1])
             memory.context = {name: str(values[-1]) for name, values in frames.context.items() if name in STEP_FIELDS}
-        state_name = _state_name(memory.state)
+        state_now = state_name(memory.state)
         kept = self._kept(frames, sampled=memory.state != "learning")
-        outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, state_name, shift, kept, ln_z))
+        outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, state_now, shift, kept, ln_z))
         outputs.statuses.append(self.status(frames.station_id, frames.view, view))
 
     def _present(
@@ -206,8 +210,8 @@ class Pipeline:
         spacing = WEEK_NS / profile.frames_per_week
         at_ns = frames.captured_at_ns
         scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
-        lot_change, step = _begins(frames, memory.context, memory.last_captured_at_ns > 0)
-        marks = {stream: _marks(memory, profile, stream) for stream in view.monitors}
+        lot_change, step = begins(frames, memory.context, memory.last_captured_at_ns > 0)
+        marks = {stream: marks_of(memory, profile, stream) for stream in view.monitors}
         ln_z: dict[str, NDArray[np.float32]] = {}
         for stream, monitor in view.monitors.items():
             gap_ns = spacing * monitor.null.n_max
@@ -223,13 +227,14 @@ class Pipeline:
                 seen = Rows(x, at_ns[rows], lot_change[rows], step[rows], marks[stream])
                 events, ln_z[stream][rows] = monitor.update(seen)
                 outputs.detections.extend(detection(source, event) for event in events)
-        _settle(view, scores, int(at_ns[-1]))
+            opinions(view, frames, source, scores.positions[stream], keep, cuts, outputs)
+        settle(view, scores, int(at_ns[-1]))
         return ln_z
 
     def status(self, station_id: str, name: str, view: ViewState) -> StationStatus:
         """What is known of one view now."""
         profile = self.profile_of(view.memory.profile_sha) if view.memory.profile_sha else None
-        return _status(station_id, name, view, profile, self.plant.shift_names(station_id))
+        return status_of(station_id, name, view, profile, self.plant.shift_names(station_id))
 
     def _source(self, station_id: str, name: str, stream: str, view: ViewState) -> Source:
         sha = view.memory.profile_sha
@@ -257,7 +262,7 @@ def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | N
         return None
     if frames.first_seq > expected:
         view = state.views.get(frames.view)
-        since = view.memory.last_captured_at_ns if view else int(frames.captured_at_ns[0])
+        since = (view.memory.last_captured_at_ns if view else 0) or int(frames.captured_at_ns[0])
         outputs.blind_times.append(
             BlindTime(
                 station_id=frames.station_id,
@@ -270,106 +275,3 @@ def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | N
         )
     state.mark(key, frames.first_seq + frames.n)
     return frames.tail(max(0, expected - frames.first_seq))
-
-
-def _begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
-    """Frames (n,) that begin another lot, and that begin another value of any dated context."""
-    lot_change, step = np.zeros(frames.n, bool), np.zeros(frames.n, bool)
-    for name in STEP_FIELDS:
-        values = frames.context.get(name)
-        if values is None:
-            continue
-        before = np.concatenate([[last.get(name, "") if known else values[0]], values[:-1]])
-        changed = values != before
-        step |= changed
-        if name == "lot":
-            lot_change |= changed
-    return lot_change, step
-
-
-def _marks(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
-    """What people recorded, as far as it concerns a stream: what a cleaning resets, what a challenge part notices."""
-    library = profile.library(stream)
-    limit = None if library is None else library.decision_limit
-    return Marks(
-        changes=tuple(at_ns for at_ns, _ in memory.changes),
-        resets=tuple(at_ns for at_ns, kind in memory.changes if kind in _RESETS and _optical(stream)),
-        passed=() if limit is None else tuple((at_ns, limit) for at_ns in memory.passed),
-    )
-
-
-def _optical(stream: str) -> bool:
-    return stream.startswith(("embedding:", "t2:", "spe:", "factor:"))
-
-
-def _settle(view: ViewState, scores: Scores, at_ns: int) -> None:
-    """The view's state after a batch."""
-    memory = view.memory
-    judged = np.any(list(scores.valid.values()), axis=0)
-    keep = math.exp(-len(judged) / _SHARE_FRAMES)
-    memory.unusable_share = keep * memory.unusable_share + (1 - keep) * float(np.mean(~judged & ~scores.new_regime))
-    memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
-    if any(monitor.is_paging for monitor in view.monitors.values()):
-        _enter(view, "out of control", at_ns)
-    elif memory.new_regime_share > _UNUSABLE_MAX:
-        _enter(view, "new regime", at_ns)
-    elif memory.unusable_share > _UNUSABLE_MAX:
-        _enter(view, "insufficient data", at_ns)
-    else:
-        _enter(view, "in control", at_ns)
-
-
-def _enter(view: ViewState, state: StateName, at_ns: int) -> None:
-    if view.memory.state != state or view.memory.state_since_ns == 0:
-        view.memory.state, view.memory.state_since_ns = state, at_ns
-
-
-def spacing_ns(view: ViewState, profile: Profile | None) -> float:
-    """The usual time between frames, as far as it is known."""
-    memory = view.memory
-    if profile is not None:
-        return WEEK_NS / profile.frames_per_week
-    if memory.golden_frames < _SHARE_FRAMES:
-        return 0.0
-    return max(0.0, (memory.last_captured_at_ns - memory.state_since_ns) / memory.golden_frames)
-
-
-def _learn(view: ViewState, frames: Frames, shift: Strings) -> None:
-    memory = view.memory
-    seen = {str(name).partition(" ")[2] for name in shift if name}
-    memory.golden_shifts = sorted({*memory.golden_shifts, *seen})
-    memory.golden_frames += frames.n
-    for lot in dict.fromkeys(str(lot) for lot in frames.context.get("lot", ())):
-        if lot and lot not in memory.golden_lots:
-            memory.golden_lots = [*memory.golden_lots, lot][-LOTS_MAX:]
-
-
-def _status(
-    station_id: str, name: str, view: ViewState, profile: Profile | None, shifts: tuple[str, ...]
-) -> StationStatus:
-    memory = view.memory
-    missing: list[str] = []
-    learning = memory.state == "learning"
-    if learning:
-        if memory.golden_frames < FRAMES_MIN:
-            missing.append(f"{FRAMES_MIN - memory.golden_frames} frames")
-        if memory.golden_lots and len(memory.golden_lots) < LOTS_MIN:
-            missing.append(f"{LOTS_MIN - len(memory.golden_lots)} lots")
-        missing += [f"{shift} shift" for shift in shifts if shift not in memory.golden_shifts]
-        if profile is not None:
-            missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
-    return StationStatus(
-        station_id=station_id,
-        view=name,
-        state=_state_name(memory.state),
-        since_ns=memory.state_since_ns,
-        profile_sha=memory.profile_sha,
-        frames=memory.frames,
-        last_captured_at_ns=memory.last_captured_at_ns,
-        missing=tuple(missing),
-        learning_since_ns=memory.state_since_ns if learning and memory.state_since_ns else None,
-    )
-
-
-def _state_name(state: str) -> StateName:
-    return cast("StateName", state)  # _enter only takes names of states

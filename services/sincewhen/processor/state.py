@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from sincewhen.detect.second_opinion import SecondOpinion, SecondOpinionState
+from sincewhen.detect.subgroups import OpenSubgroup, RationalSubgroups
 from sincewhen.presence.presence import Presence
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.profile import Profile
@@ -36,8 +38,12 @@ class ViewMemory(msgspec.Struct):
 
 @dataclass(slots=True)
 class ViewState:
+    """By stream: its monitor, its open subgroup (scalars), and the second opinions on it (confidence, signals)."""
+
     memory: ViewMemory = field(default_factory=ViewMemory)
     monitors: dict[str, StreamMonitor] = field(default_factory=dict)
+    subgroups: dict[str, RationalSubgroups] = field(default_factory=dict)
+    opinions: dict[str, SecondOpinion] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -56,7 +62,12 @@ class StationState:
 
 def encode_state(state: StationState) -> bytes:
     views = {
-        name: (view.memory, {stream: (m.arl0, m.to_bytes()) for stream, m in view.monitors.items()})
+        name: (
+            view.memory,
+            {stream: (monitor.arl0, monitor.to_bytes()) for stream, monitor in view.monitors.items()},
+            {stream: grouping.state.to_bytes() for stream, grouping in view.subgroups.items()},
+            {stream: asked.state.to_bytes() for stream, asked in view.opinions.items()},
+        )
         for name, view in state.views.items()
     }
     return msgspec.msgpack.encode(([(*key, seq) for key, seq in state.marks.items()], views))
@@ -64,11 +75,18 @@ def encode_state(state: StationState) -> bytes:
 
 def decode_state(data: bytes, profile_of: Callable[[str], Profile]) -> StationState:
     """Raises KeyError where a profile is missing: the caller waits for it."""
-    kind = tuple[list[tuple[str, str, str, int]], dict[str, tuple[ViewMemory, dict[str, tuple[float, bytes]]]]]
+    monitors_of, bytes_of = dict[str, tuple[float, bytes]], dict[str, bytes]
+    kind = tuple[
+        list[tuple[str, str, str, int]], dict[str, tuple[ViewMemory, monitors_of, bytes_of, bytes_of]]  # type: ignore[valid-type]  # read by msgspec
+    ]
     marks, views = msgspec.msgpack.decode(data, type=kind)
     state = StationState({(agent, boot, view): seq for agent, boot, view, seq in marks})
-    for name, (memory, monitors) in views.items():
+    for name, (memory, monitors, subgroups, opinions) in views.items():
         view = ViewState(memory)
+        view.subgroups = {
+            stream: RationalSubgroups(1, OpenSubgroup.from_bytes(raw)) for stream, raw in subgroups.items()
+        }
+        view.opinions = {stream: SecondOpinion(SecondOpinionState.from_bytes(raw)) for stream, raw in opinions.items()}
         if memory.profile_sha:
             profile = profile_of(memory.profile_sha)
             for stream, (arl0, raw) in monitors.items():

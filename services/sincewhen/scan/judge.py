@@ -18,7 +18,7 @@ from sincewhen.detect.esr import LEVEL_MIN
 from sincewhen.processor.backtest import Alarm, Recording
 from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Subject
-from sincewhen.processor.pipeline import STEP_FIELDS
+from sincewhen.processor.view import STEP_FIELDS
 from sincewhen.profiles.profile import Profile
 from sincewhen.scan.archive import LeftOut
 from sincewhen.scan.baseline import Baseline, NoBaseline, find_baseline, given_baseline, known_rows

@@ -19,6 +19,7 @@ _TTL = {
     "frames": "toDateTime(received_at) + INTERVAL {units_days} DAY",
     "embeddings": "toDateTime(received_at) + INTERVAL {embeddings_days} DAY DELETE WHERE NOT sampled, "
     "toDateTime(received_at) + INTERVAL {units_days} DAY",
+    "subgroups": "toDateTime(first_at) + INTERVAL {units_days} DAY",
     "dead_letters": "toDateTime(received_at) + INTERVAL {dead_letters_days} DAY",
 }
 

@@ -27,6 +27,7 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
             connection.insert("embeddings", pa.concat_tables(layers))
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
+    _write_charts(connection, outputs)
     if outputs.dead_letters:
         letters = outputs.dead_letters
         columns: dict[str, Any] = {
@@ -49,6 +50,32 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
             "frames_missed": pa.array([x.frames_missed for x in blind], pa.uint64()),
         }
         connection.insert("blind_time", pa.table(columns))
+
+
+def _write_charts(connection: Connection, outputs: Outputs) -> None:
+    if outputs.subgroups:
+        groups = outputs.subgroups
+        columns: dict[str, Any] = {
+            "station_id": [x.station_id for x in groups],
+            "view": [x.view for x in groups],
+            "stream": [x.stream for x in groups],
+            "first_at": pa.array([x.first_at_ns for x in groups], _TIME),
+            "last_at": pa.array([x.last_at_ns for x in groups], _TIME),
+            "frames": pa.array([x.frames for x in groups], pa.uint32()),
+            "mean": [x.mean for x in groups],
+            "sigma": [x.sigma for x in groups],
+        }
+        connection.insert("subgroups", pa.table(columns))
+    if outputs.second_opinions:
+        said = outputs.second_opinions
+        columns = {
+            "station_id": [x.station_id for x in said],
+            "view": [x.view for x in said],
+            "stream": [x.stream for x in said],
+            "method": [x.method for x in said],
+            "at": pa.array([x.at_ns for x in said], _TIME),
+        }
+        connection.insert("second_opinions", pa.table(columns))
 
 
 def write_profile(connection: Connection, sha: str, profile: Profile, built_at_ns: int, summary: str) -> None:

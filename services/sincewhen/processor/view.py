@@ -1,0 +1,126 @@
+"""What a batch, and what people recorded, say of one view: its state, its learning, where its context begins anew."""
+
+import math
+from typing import cast
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sincewhen.processor.event import Marks
+from sincewhen.processor.gaps import WEEK_NS
+from sincewhen.processor.learn import FRAMES_MIN
+from sincewhen.processor.state import LOTS_MAX, ViewMemory, ViewState
+from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.variance import LOTS_MIN
+from sincewhen.score.score import Scores
+from sincewhen_schemas.frames import Frames, Strings
+from sincewhen_schemas.messages import StationState as StateName
+from sincewhen_schemas.messages import StationStatus
+
+STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
+_RESETS = {"cleaning", "replacement"}
+_UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
+_SHARE_FRAMES = 100  # memory of the running shares
+
+
+def begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
+    """Frames (n,) that begin another lot, and that begin another value of any dated context."""
+    lot_change, step = np.zeros(frames.n, bool), np.zeros(frames.n, bool)
+    for name in STEP_FIELDS:
+        values = frames.context.get(name)
+        if values is None:
+            continue
+        before = np.concatenate([[last.get(name, "") if known else values[0]], values[:-1]])
+        changed = values != before
+        step |= changed
+        if name == "lot":
+            lot_change |= changed
+    return lot_change, step
+
+
+def marks_of(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
+    """What people recorded, as far as it concerns a stream: what a cleaning resets, what a challenge part notices."""
+    library = profile.library(stream)
+    limit = None if library is None else library.decision_limit
+    return Marks(
+        changes=tuple(at_ns for at_ns, _ in memory.changes),
+        resets=tuple(at_ns for at_ns, kind in memory.changes if kind in _RESETS and _optical(stream)),
+        passed=() if limit is None else tuple((at_ns, limit) for at_ns in memory.passed),
+    )
+
+
+def _optical(stream: str) -> bool:
+    return stream.startswith(("embedding:", "t2:", "spe:", "factor:"))
+
+
+def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
+    """The view's state after a batch."""
+    memory = view.memory
+    judged = np.any(list(scores.valid.values()), axis=0)
+    keep = math.exp(-len(judged) / _SHARE_FRAMES)
+    memory.unusable_share = keep * memory.unusable_share + (1 - keep) * float(np.mean(~judged & ~scores.new_regime))
+    memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
+    if any(monitor.is_paging for monitor in view.monitors.values()):
+        enter(view, "out of control", at_ns)
+    elif memory.new_regime_share > _UNUSABLE_MAX:
+        enter(view, "new regime", at_ns)
+    elif memory.unusable_share > _UNUSABLE_MAX:
+        enter(view, "insufficient data", at_ns)
+    else:
+        enter(view, "in control", at_ns)
+
+
+def enter(view: ViewState, state: StateName, at_ns: int) -> None:
+    if view.memory.state != state or view.memory.state_since_ns == 0:
+        view.memory.state, view.memory.state_since_ns = state, at_ns
+
+
+def spacing_ns(view: ViewState, profile: Profile | None) -> float:
+    """The usual time between frames, as far as it is known."""
+    memory = view.memory
+    if profile is not None:
+        return WEEK_NS / profile.frames_per_week
+    if memory.golden_frames < _SHARE_FRAMES:
+        return 0.0
+    return max(0.0, (memory.last_captured_at_ns - memory.state_since_ns) / memory.golden_frames)
+
+
+def learn(view: ViewState, frames: Frames, shift: Strings) -> None:
+    memory = view.memory
+    seen = {str(name).partition(" ")[2] for name in shift if name}
+    memory.golden_shifts = sorted({*memory.golden_shifts, *seen})
+    memory.golden_frames += frames.n
+    for lot in dict.fromkeys(str(lot) for lot in frames.context.get("lot", ())):
+        if lot and lot not in memory.golden_lots:
+            memory.golden_lots = [*memory.golden_lots, lot][-LOTS_MAX:]
+
+
+def status_of(
+    station_id: str, name: str, view: ViewState, profile: Profile | None, shifts: tuple[str, ...]
+) -> StationStatus:
+    memory = view.memory
+    missing: list[str] = []
+    learning = memory.state == "learning"
+    if learning:
+        if memory.golden_frames < FRAMES_MIN:
+            missing.append(f"{FRAMES_MIN - memory.golden_frames} frames")
+        if memory.golden_lots and len(memory.golden_lots) < LOTS_MIN:
+            missing.append(f"{LOTS_MIN - len(memory.golden_lots)} lots")
+        missing += [f"{shift} shift" for shift in shifts if shift not in memory.golden_shifts]
+        if profile is not None:
+            missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
+    return StationStatus(
+        station_id=station_id,
+        view=name,
+        state=state_name(memory.state),
+        since_ns=memory.state_since_ns,
+        profile_sha=memory.profile_sha,
+        frames=memory.frames,
+        last_captured_at_ns=memory.last_captured_at_ns,
+        missing=tuple(missing),
+        learning_since_ns=memory.state_since_ns if learning and memory.state_since_ns else None,
+    )
+
+
+def state_name(state: str) -> StateName:
+    return cast("StateName", state)  # enter only takes names of states
