@@ -11,10 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from sincewhen.onset.history import BLOCK, Blocks
+from sincewhen.onset.shapes import SHAPES
 from sincewhen.profiles.null import StreamNull
 
-# exponent of t, prior weight; real growth is of no known exponent, and between too few of them a date is too sure
-SHAPES = ((0.0, 0.7), (0.5, 0.06), (0.75, 0.05), (1.0, 0.09), (1.5, 0.06), (2.0, 0.03), (3.0, 0.01))
 SIZES = np.geomspace(0.2, 12.0, 38)  # displacement at the window's end
 _PRODUCT_MAX = 1e250  # factors are multiplied up to here before the logarithm is taken
 Floats = NDArray[np.float64]
@@ -37,10 +36,10 @@ def blocks_likelihood(x: Floats, old: Blocks, null: StreamNull, lots: int) -> tu
     candidates = len(old.frames) + 1
     begin = np.concatenate([[0.0], np.cumsum(frames)])
     after = begin[-1] - begin[:candidates]  # frames from each candidate to the end
-    since = np.maximum(begin[None, :] - begin[:candidates, None], 0) / after[:, None]  # (M + 1, blocks + 1)
+    since = np.maximum(begin[None, :] - begin[:candidates, None], 0)  # (M + 1, blocks + 1)
     likelihood, size = np.empty((len(SHAPES), candidates)), np.empty((len(SHAPES), candidates))
-    for index, (power, _) in enumerate(SHAPES):
-        grown = np.diff(since ** (power + 1), axis=1) / (power + 1) * after[:, None]  # frames times mean growth
+    for index, shape in enumerate(SHAPES):
+        grown = np.diff(shape.total(since), axis=1) / shape.at(after)[:, None]  # frames times mean growth
         first = grown.sum(axis=1)[:, None] * weight
         second = (grown**2 / frames).sum(axis=1)[:, None] * weight
         q = weight * (grown @ mean) - first * total / precision

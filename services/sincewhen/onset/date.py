@@ -16,8 +16,9 @@ from numpy.typing import NDArray
 from scipy.signal import fftconvolve, lfilter
 from scipy.special import logsumexp, ndtr
 
-from sincewhen.onset.coarse import SHAPES, SIZES, blocks_likelihood, mix_sizes
+from sincewhen.onset.coarse import SIZES, blocks_likelihood, mix_sizes
 from sincewhen.onset.history import Blocks
+from sincewhen.onset.shapes import SHAPES, Growth
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import Shape
 
@@ -85,7 +86,7 @@ def date_onset(
         widths = np.concatenate([old.frames, widths])
     prior = _log_priors(starts, widths, size, known, rows)
     index, at = np.unravel_index(int(np.argmax(fine + prior)), fine.shape)
-    joint = fine / _misfit(values, null, max(0, int(starts[at])), SHAPES[int(index)][0]) + prior
+    joint = fine / _misfit(values, null, max(0, int(starts[at])), SHAPES[int(index)]) + prior
     joint, contradicted = _reset(joint, starts, known.resets)
     evidence = float(logsumexp(joint))
     posterior = np.exp(joint - evidence)
@@ -118,15 +119,15 @@ def _log_priors(starts: Floats, widths: Floats, size: Floats, known: Known, rows
     """Of each shape and start (shapes, M), with what challenge parts say."""
     prior = np.empty_like(size)
     last = rows - ROWS_MIN if known.latest is None else min(rows - ROWS_MIN, known.latest)
-    for index, (power, weight) in enumerate(SHAPES):
-        marked = {*known.changes, *known.steps} if power == 0 else set(known.changes)
-        prior[index] = _log_prior(starts, widths, marked, rows, last) + math.log(weight)
+    for index, growth in enumerate(SHAPES):
+        marked = {*known.changes, *known.steps} if growth.abrupt else set(known.changes)
+        prior[index] = _log_prior(starts, widths, marked, rows, last) + math.log(growth.weight)
         for at, limit in known.passed:
-            prior[index] += _unnoticed(starts, size[index], power, at, limit, rows)
+            prior[index] += _unnoticed(starts, size[index], growth, at, limit, rows)
     return prior
 
 
-def _misfit(x: Floats, null: StreamNull, since: int, power: float) -> float:
+def _misfit(x: Floats, null: StreamNull, since: int, growth: Growth) -> float:
     """By how much the frames after the change scatter more along it than in control, about the fitted shape; >= 1.
 
     A change is seldom a pure shift of the mean: parts differ more, or the growth is of no known shape. Evidence counts
@@ -136,7 +137,8 @@ def _misfit(x: Floats, null: StreamNull, since: int, power: float) -> float:
     count = len(after) // _MISFIT_BLOCK
     if count < _MISFIT_BLOCKS_MIN:
         return 1.0
-    grown = (np.arange(1, len(after) + 1) / len(after)) ** power
+    grown = growth.at(np.arange(1.0, len(after) + 1))
+    grown /= grown[-1]
     mean = grown @ after / (grown @ grown)
     weight = mean / (null.vt[-1] + null.sigma2_lot)
     left = ((after - grown[:, None] * mean) @ weight)[: count * _MISFIT_BLOCK].reshape(count, _MISFIT_BLOCK).sum(axis=1)
@@ -157,10 +159,10 @@ def _log_prior(starts: Floats, widths: Floats, marked: set[int], rows: int, last
         return np.asarray(np.log(mass))
 
 
-def _unnoticed(starts: Floats, size: Floats, power: float, at: int, limit: float, rows: int) -> Floats:
+def _unnoticed(starts: Floats, size: Floats, growth: Growth, at: int, limit: float, rows: int) -> Floats:
     """Log probability that a challenge part passes at a position, for a change that began at each start."""
-    grown = np.clip((at - starts) / np.maximum(rows - starts, 1), 0, None)
-    there = np.where(at > starts, size * grown**power, 0.0)
+    grown = growth.at(np.maximum(at - starts, 0)) / growth.at(np.maximum(rows - starts, 1))
+    there = np.where(at > starts, size * grown, 0.0)
     noticed = ndtr((there - limit) / (_NOTICED_SPREAD * limit))
     return np.asarray(np.log(np.maximum(1 - noticed, _NOTICED_MIN)))
 
@@ -200,8 +202,9 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[F
     offset = gain * (innovations.sum(axis=0) - (common * sizes * by_lot).sum(axis=0))
     after = np.arange(rows, 0, -1)  # frames from row to the end
     result, size = np.empty((len(SHAPES), rows)), np.empty((len(SHAPES), rows))
-    for index, (power, _) in enumerate(SHAPES):
-        grown = (np.arange(1, rows + 1) / rows) ** power
+    for index, growth in enumerate(SHAPES):
+        grown = growth.at(np.arange(1.0, rows + 1))
+        grown /= grown[-1]
         q, s = np.empty_like(x), np.empty_like(x)
         for slope, moving in groups:
             columns = (phi == slope) & (theta == moving)
