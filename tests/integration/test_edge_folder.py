@@ -37,6 +37,7 @@ def start(folder: Path, server: FakeServer) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "sincewhen_edge", "folder", str(folder / "in"), "--station", "p/a/l/s"]
     command += ["--model", str(folder / "net.pt"), "--side", str(SIDE), "--context", "lot=L1"]
     command += ["--spool", str(folder / "s.db"), "--server", server.url, "--view", "top"]
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # a runner in the background ignores it, and so would this
     return subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
 
 

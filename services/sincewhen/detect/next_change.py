@@ -65,9 +65,9 @@ class NextChange:
 
 
 def across(x: NDArray[np.floating], mean: NDArray[np.floating]) -> NDArray[np.float32]:
-    """X (n, d) without its part along a mean (d,)."""
-    unit = mean / max(float(np.linalg.norm(mean)), 1e-9)
-    return np.asarray(x - np.outer(x @ unit, unit), np.float32)
+    """X (n, d) without its part along a mean (d,); each row's result is its own, whatever the batch (no BLAS)."""
+    unit = np.asarray(mean / max(float(np.linalg.norm(mean)), 1e-9), x.dtype)
+    return np.asarray(x - np.outer(np.einsum("nd,d->n", x, unit), unit), np.float32)
 
 
 def uncertain(null: StreamNull, frames: int) -> StreamNull:

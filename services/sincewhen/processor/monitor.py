@@ -364,4 +364,5 @@ def _without(x: NDArray[np.float32], muted: list[Muted]) -> NDArray[np.float32]:
     if x.shape[1] < DIMS_MIN:
         return np.asarray(x - np.sum([item.direction for item in muted], axis=0), np.float32)
     basis, _ = np.linalg.qr(np.array([item.direction for item in muted], np.float64).T)
-    return np.asarray(x - (x @ basis) @ basis.T, np.float32)
+    along = np.einsum("nd,dm->nm", x, basis)  # no BLAS: each row's result is its own, whatever the batch
+    return np.asarray(x - np.einsum("nm,dm->nd", along, basis), np.float32)
