@@ -6,6 +6,7 @@ STATION_ID = re.compile(r"[^/\s\x00-\x1f\x7f]+(/[^/\s\x00-\x1f\x7f]+){3}")  # si
 CONTROL_CHARACTERS = re.compile(r"[\x00-\x1f\x7f]")
 SEQ_MAX = 2**63 - 1
 VIEWS_MAX = 16  # of a station
+DROP_REASONS_MAX = 64
 RECORD_BYTES_MAX = 4 * 1024 * 1024
 UPLOAD_BYTES_MAX = 8 * 1024 * 1024
 UPLOAD_RECORDS_MAX = 256

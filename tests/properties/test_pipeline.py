@@ -12,7 +12,7 @@ from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen_schemas import station_record_pb2 as pb
-from sincewhen_schemas.encode import encode_control, encode_frames
+from sincewhen_schemas.encode import encode_control, encode_frames, encode_heartbeat
 from sincewhen_testing.station import (
     END,
     GOLDEN,
@@ -28,6 +28,7 @@ from sincewhen_testing.station import (
     run,
     stream,
 )
+from sincewhen_testing.streams import mixing, noise
 
 
 def test_a_changed_lot_is_one_incident_with_the_right_window() -> None:
@@ -86,6 +87,58 @@ def test_second_opinions_on_a_signal_see_its_change_and_page_nobody() -> None:
     said = [(found.method, (found.at_ns - START_NS) / STEP_NS) for found in runner.outputs.second_opinions]
     assert {method for method, _ in said} == {"adwin", "page_hinkley"}
     assert all(2500 <= row < 3100 for _, row in said[:2])
+
+
+def test_another_model_version_is_learned_anew_from_its_first_frame() -> None:
+    data = stream(34)
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    for start in range(0, 1000, 100):
+        runner.feed(batch(data, start, start + 100))
+    runner.feed(activation(sha))
+    for start in range(1000, 2200, 100):
+        runner.feed(encode_frames(replace(columns(data, start, start + 100), model_version="2")))
+        status = runner.outputs.statuses[-1]
+        if start == 1000:
+            assert status.missing[0] == "450 frames"
+            assert "the active one is of '1'" in status.missing[-1]
+    assert status.missing == ()
+    assert status.learning_since_ns == START_NS + 1000 * STEP_NS
+
+
+def test_a_profile_of_another_station_or_view_is_not_activated() -> None:
+    sha, profile = learned(stream(35))
+    event = pb.ProfileActivated(view="side", profile_sha=sha)
+    told = encode_control(STATION, pb.Control(control_id="c", at_ns=START_NS, profile_activated=event))
+    (letter,) = Run({sha: profile}).feed(told).dead_letters
+    assert letter.reason == "bad_control"
+    assert "activate it there" in letter.detail
+
+
+def test_a_heartbeat_before_the_first_frame_makes_no_gap() -> None:
+    runner = Run({})
+    beat = pb.Heartbeat(agent_id="pc", boot_id="b", view="top", sent_at_ns=START_NS)
+    runner.feed(encode_heartbeat(STATION, beat))
+    assert runner.feed(batch(stream(36), 500, 532)).blind_times == []
+
+
+def test_what_moved_later_does_not_say_since_when() -> None:
+    """Scatter grows first, seen by T² alone; the mean moves a thousand frames later, while the page is open."""
+    rng = np.random.default_rng(37)
+    x, factor, lots = stream(37)
+    x = (noise(rng, 4000, 12) @ mixing(rng, 12, 24)).astype(np.float32)
+    wide, moved = 2400, 3200
+    x[wide:] *= 1.6
+    x[moved:] += 3 * x[:GOLDEN].std(axis=0)
+    data = (x.astype(np.float16), np.resize(factor, 4000), np.resize(lots, 4000))
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, 4000, 100):
+        runner.feed(batch(data, start, start + 100))
+    (incident,) = [found for found in correlate(runner.outputs.detections) if found.status == "open"]
+    assert "embedding:head" in incident.streams
+    assert abs((incident.since_ns - START_NS) / STEP_NS - wide) < 100
 
 
 def test_a_frame_that_was_seen_is_not_counted_again() -> None:

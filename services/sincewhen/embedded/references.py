@@ -3,6 +3,7 @@
 import msgspec
 
 from sincewhen.embedded.runner import Runner
+from sincewhen_schemas.limits import CAPTURED_AHEAD_MAX_NS
 from sincewhen_schemas.reference import ReferenceSet, decode_reference, reference_sha
 
 NEWEST, NONE = "newest", "none"
@@ -26,6 +27,11 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 def keep(runner: Runner, encoded: bytes) -> About:
     """Check and keep a set; the same bytes again change nothing. Raises ValueError."""
     reference = decode_reference(encoded)
+    ahead = reference.built_at_ns - runner.now_ns()
+    if ahead > CAPTURED_AHEAD_MAX_NS:  # it would stay the newest for ever
+        raise ValueError(
+            f"a reference set is built at most 1 h ahead of the server; got {ahead / 1e9:.0f} s: set its clock"
+        )
     plant, station, view = runner.plant, reference.station_id, reference.view
     if not (plant.knows(station) and plant.knows_view(station, view)):
         raise ValueError(f"a reference set is of a view of this plant; got {station} {view}: list it in plant.toml")

@@ -154,9 +154,10 @@ class Runner:
         self._wake.set()
 
     def refusal(self, key: str, value: bytes) -> InvalidFrame | None:
-        """Why a record breaks the contract, None where it does not, as far as the record alone tells."""
+        """Why a record breaks the contract, None where it does not, as far as can be told before its turn comes."""
         try:
-            decode(key, value, self.now_ns(), self.plant.knows)
+            record = decode(key, value, self.now_ns(), self.plant.knows)
+            self._pipeline.check(self._states.get(key) or StationState(), record)
         except InvalidFrame as refusal:
             return refusal
         return None

@@ -71,7 +71,10 @@ def _lasting(group: list[Detection], chief: Detection) -> Shape:
 
 
 def _incident(group: list[Detection]) -> Incident:
-    first, chief = group[0], primary(group)
+    first = group[0]
+    opened_at_ns = min(_paged(member) for member in group)
+    # what moved only later, however clearly, does not say since when
+    chief = primary(member for member in group if member.since_ns <= opened_at_ns)
     ended = all(member.until_ns is not None for member in group)
     digest = hashlib.sha256(first.detection_id.encode()).hexdigest()[:12]
     return Incident(
@@ -82,7 +85,7 @@ def _incident(group: list[Detection]) -> Incident:
         severity="page",
         cause=_cause(group),
         dating=chief.dating,
-        opened_at_ns=min(_paged(member) for member in group),
+        opened_at_ns=opened_at_ns,
         since_ns=chief.since_ns,
         since_low_ns=chief.since_low_ns,
         since_high_ns=chief.since_high_ns,

@@ -58,6 +58,7 @@ def decode(
         if record.heartbeat.view:
             _name(record.heartbeat.view, "view", limits.ID_CHARS_MAX)
         _at(record.heartbeat.sent_at_ns, "sent_at", appended_at_ns)
+        _limit(len(record.heartbeat.dropped), limits.DROP_REASONS_MAX, "reasons of dropped frames")
         return HeartbeatRecord(station_id, record.heartbeat)
     if body == "control":
         _check_control(record.control, appended_at_ns)

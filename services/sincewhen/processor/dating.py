@@ -32,6 +32,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         away = np.array(subject.before, np.float32)
         x, null = across(x, away), uncertain(null, RENEWED_EVERY)
         old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
+    marks = marks.until(int(history.at_ns[-1]))
     known = Known(
         changes=[history.position_of(at_ns) for at_ns in marks.changes],
         steps=np.flatnonzero(history.step).tolist(),

@@ -85,6 +85,14 @@ class Marks:
     resets: tuple[int, ...] = ()
     passed: tuple[tuple[int, float], ...] = ()
 
+    def until(self, at_ns: int) -> "Marks":
+        """Those that were by then: a control may be recorded for later."""
+        return Marks(
+            tuple(at for at in self.changes if at <= at_ns),
+            tuple(at for at in self.resets if at <= at_ns),
+            tuple((at, limit) for at, limit in self.passed if at <= at_ns),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Rows:

@@ -51,7 +51,7 @@ class Pipeline:
         outputs = Outputs()
         try:
             record = decode(key, value, appended_at_ns, self.plant.knows)
-            self._check(state, record)
+            self.check(state, record)
         except InvalidFrame as refusal:
             outputs.dead_letters.append(dead_letter(key, value, offset, appended_at_ns, refusal))
             return outputs
@@ -65,11 +65,11 @@ class Pipeline:
             self._heartbeat(state, record, appended_at_ns, outputs)
         return outputs
 
-    def _check(self, state: StationState, record: Frames | HeartbeatRecord | ControlRecord) -> None:
+    def check(self, state: StationState, record: Frames | HeartbeatRecord | ControlRecord) -> None:
         """What only the plant, or what came before, can say of a record. Raises InvalidFrame."""
         if isinstance(record, ControlRecord):
             if record.control.HasField("profile_activated"):
-                self._check_profile(record.control.profile_activated.profile_sha)
+                self._check_profile(record.station_id, record.control.profile_activated)
             return
         view = record.view if isinstance(record, Frames) else record.heartbeat.view
         if not view or view in state.views:
@@ -83,12 +83,19 @@ class Pipeline:
             detail = f"a station has at most {limits.VIEWS_MAX} views; got one more, {view[:80]!r}: correct the agent's"
             raise InvalidFrame(InvalidReason.TOO_LARGE, detail)
 
-    def _check_profile(self, sha: str) -> None:
+    def _check_profile(self, station_id: str, event: pb.ProfileActivated) -> None:
+        sha = event.profile_sha
         try:
-            self.profile_of(sha)
+            profile = self.profile_of(sha)
         except KeyError:
             detail = f"an activated profile was built before; there is none of address {sha[:80]!r}: build it first"
             raise InvalidFrame(InvalidReason.BAD_CONTROL, detail) from None
+        if (profile.station_id, profile.view) != (station_id, event.view):
+            detail = (
+                f"a profile is of one station and view; {sha[:80]!r} is of {profile.station_id!r} {profile.view!r}, "
+                f"got {station_id!r} {event.view[:80]!r}: activate it there, or build one here"
+            )
+            raise InvalidFrame(InvalidReason.BAD_CONTROL, detail)
 
     def _heartbeat(self, state: StationState, record: HeartbeatRecord, appended_at_ns: int, outputs: Outputs) -> None:
         """An agent speaks for its view, and for the running flag of the whole station."""
@@ -256,7 +263,8 @@ def dead_letter(key: str, value: bytes, offset: int, appended_at_ns: int, refusa
 def _unseen(state: StationState, frames: Frames, outputs: Outputs) -> Frames | None:
     """The frames that were not seen before; a gap in the sequence is blind time of a known count."""
     key = (frames.agent_id, frames.boot_id, frames.view)
-    fresh = 0 if frames.view in state.views else frames.first_seq  # who never saw the view can't miss its first frames
+    seen = frames.view in state.views and state.views[frames.view].memory.frames > 0
+    fresh = 0 if seen else frames.first_seq  # who never saw a frame of the view can't miss its first ones
     expected = state.marks.get(key, fresh)
     if frames.first_seq + frames.n <= expected:
         return None

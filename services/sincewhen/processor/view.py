@@ -87,6 +87,10 @@ def spacing_ns(view: ViewState, profile: Profile | None) -> float:
 
 def learn(view: ViewState, frames: Frames, shift: Strings) -> None:
     memory = view.memory
+    if memory.learning_version != frames.model_version:  # golden frames are of one model version
+        memory.learning_version, memory.golden_frames = frames.model_version, 0
+        memory.golden_lots, memory.golden_shifts = [], []
+        memory.state_since_ns = 0  # learning begins with this batch
     seen = {str(name).partition(" ")[2] for name in shift if name}
     memory.golden_shifts = sorted({*memory.golden_shifts, *seen})
     memory.golden_frames += frames.n
@@ -107,7 +111,7 @@ def status_of(
         if memory.golden_lots and len(memory.golden_lots) < LOTS_MIN:
             missing.append(f"{LOTS_MIN - len(memory.golden_lots)} lots")
         missing += [f"{shift} shift" for shift in shifts if shift not in memory.golden_shifts]
-        if profile is not None:
+        if profile is not None and missing:
             missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
     return StationStatus(
         station_id=station_id,
