@@ -360,9 +360,9 @@ class StreamMonitor:
 
 
 def _without(x: NDArray[np.float32], muted: list[Muted]) -> NDArray[np.float32]:
-    """X (n, d) less the muted directions; a single coordinate less the muted displacement itself."""
+    """X (n, d) less the muted directions; a stream of few coordinates has nothing else and is not looked at."""
     if x.shape[1] < DIMS_MIN:
-        return np.asarray(x - np.sum([item.direction for item in muted], axis=0), np.float32)
+        return np.zeros_like(x)
     basis, _ = np.linalg.qr(np.array([item.direction for item in muted], np.float64).T)
     along = np.einsum("nd,dm->nm", x, basis)  # no BLAS: each row's result is its own, whatever the batch
     return np.asarray(x - np.einsum("nm,dm->nd", along, basis), np.float32)
