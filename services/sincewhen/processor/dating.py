@@ -32,15 +32,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         away = np.array(subject.before, np.float32)
         x, null = across(x, away), uncertain(null, RENEWED_EVERY)
         old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
-    marks = marks.until(int(history.at_ns[-1]))
-    known = Known(
-        changes=[history.position_of(at_ns) for at_ns in marks.changes],
-        steps=np.flatnonzero(history.step).tolist(),
-        lots=np.flatnonzero(history.lot).tolist(),
-        resets=[history.position_of(at_ns) for at_ns in marks.resets],
-        passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
-        latest=subject.alarm - history.first,
-    )
+    known = replace(_known(history, marks.until(int(history.at_ns[-1]))), latest=subject.alarm - history.first)
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
@@ -75,4 +67,15 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         across=bool(subject.before),
         follows_change=any(onset.low <= at <= onset.high for at in known.changes),
         contradicted=onset.contradicted,
+    )
+
+
+def _known(history: History, marks: Marks) -> Known:
+    """What people recorded, as positions in the history."""
+    return Known(
+        changes=[history.position_of(at_ns) for at_ns in marks.changes],
+        steps=np.flatnonzero(history.step).tolist(),
+        lots=np.flatnonzero(history.lot).tolist(),
+        resets=[history.position_of(at_ns) for at_ns in marks.resets],
+        passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
     )
