@@ -1,6 +1,6 @@
 """Since when: the posterior of the onset of a change, in closed form, with a 95 % interval (3-detection §4).
 
-Noise of each coordinate is white + AR(1), filtered to innovations; the change grows as t^p after the onset and its
+Noise of each coordinate is white + AR(1), filtered to innovations; the change grows by one of `shapes.py` and its
 size has a normal prior per coordinate, mixed over sizes; the reference mean is uncertain by its golden frames and
 lots; each lot moves the mean by nature, so a change is weighed in the inner product of white noise plus a common part
 in each lot, <a, b> = sum a b - sum over lots l / (1 + l m) (sum a)(sum b), l the variance of a lot's mean against the
