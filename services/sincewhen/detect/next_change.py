@@ -42,7 +42,7 @@ class NextChange:
 
     def __init__(self, null: StreamNull, fingerprints: NDArray[np.float32] | None, state: NextState) -> None:
         self.state = state
-        self._esr = Esr(uncertain(null, state.frames), state.esr, _across(fingerprints, state.mean))
+        self._null, self._fingerprints = null, fingerprints
 
     @staticmethod
     def begin(null: StreamNull, newest: NDArray[np.floating], stable: int = 0) -> NextState:
@@ -59,8 +59,10 @@ class NextChange:
         """Ln Z after each frame of x (n, d), up to and with the first that reaches ln_limit; -inf while it moves."""
         if self.state.stable < _LOOKS_STILL:
             return np.full(len(x), -np.inf)
-        found = self._esr.update(across(x, self.state.mean), lot_change, ln_limit)
-        self.state.esr = self._esr.state
+        state = self.state
+        esr = Esr(uncertain(self._null, state.frames), state.esr, _across(self._fingerprints, state.mean))
+        found = esr.update(across(x, state.mean), lot_change, ln_limit)
+        state.esr = esr.state
         return found
 
 
