@@ -25,7 +25,7 @@ class StreamNull:
     sigma2_lot: NDArray[np.float32]  # (d,)
     sigma2_shift: NDArray[np.float32]  # (d,)
     shifts: int  # golden runs of a shift, 0 = unknown
-    lot_score_max: NDArray[np.float32]  # (levels,), see `lot_score`; empty where lots are unknown
+    lot_score_limit: NDArray[np.float32]  # (levels,), see `lot_score`; empty where lots are unknown
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
@@ -47,7 +47,7 @@ class StreamNull:
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
         """How unusual a lot with this mean (d,) over some frames is: chi-square against between-lot variance and noise.
 
-        lot_score_max[j] is the greatest score of a golden lot over LOT_FRAMES * 2^j frames, each held against the rest.
+        lot_score_limit[j] is what no lot like the golden ones reaches over LOT_FRAMES * 2^j frames.
         """
         noise = self.vt[min(frames, self.n_max) - 1] / frames
         natural = self.sigma2_lot + self.sigma2_shift + noise

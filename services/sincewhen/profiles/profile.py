@@ -12,7 +12,7 @@ from sincewhen.profiles.embedding import Basis
 from sincewhen.profiles.library import Library
 from sincewhen.profiles.null import StreamNull
 
-PROFILE_SCHEMA = 2
+PROFILE_SCHEMA = 3
 _ARRAY = 1
 
 
