@@ -21,7 +21,6 @@ _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 _VT_FLOOR = 0.05
 _NEW_LOT_P = 1e-4
-_NEW_LOT_MARGIN = 2.0  # times the score of the most unusual golden lot
 
 Floats = NDArray[np.float64]
 
@@ -132,9 +131,8 @@ def _split_lots(
 def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> NDArray[np.float32]:
     """Per level the score that a lot like the golden ones does not reach, each held against all others: (levels,).
 
-    Twice the greatest of a few tens of lots says little of the tail where few directions vary: three standard
-    deviations for one. Hence also the F quantile of a new lot, with the directions that the scores' spread tells
-    (Satterthwaite 1946) and a variance known from so many lots in each.
+    The F quantile of a new lot, over as many directions as the scores' spread tells (Satterthwaite 1946), each with a
+    variance that so many lots tell; and never less than what a golden lot reached.
     """
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
     sizes = np.array([b - a for a, b in runs])[:, None]
@@ -155,7 +153,7 @@ def _new_lot(scores: Floats, lots: int, dims: int) -> float:
     mean = float(scores.mean())
     directions = min(max(2 * mean**2 / max(float(scores.var()), 1e-12), 1.0), dims)
     tail = fdtri(directions, directions * (lots - 1), 1 - _NEW_LOT_P)
-    return max(_NEW_LOT_MARGIN * float(scores.max()), mean * float(tail))
+    return max(float(scores.max()), mean * float(tail))
 
 
 def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:
