@@ -128,7 +128,9 @@ def _detections(recording: Recording, start: int, arl0: float, profile: Profile)
             if first:
                 monitor.restart()
             rows = np.flatnonzero(scores.valid[stream][first:stop]) + first
-            events, _ = monitor.update(Rows(positions[rows], rest.numbers[rows], lot[rows], step[rows]))
+            events, _ = monitor.update(
+                Rows(positions[rows], rest.numbers[rows], lot[rows], step[rows], scores.doubt[rows])
+            )
             found.extend(detection(source, event) for event in events)
     return found
 

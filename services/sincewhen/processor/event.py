@@ -102,6 +102,7 @@ class Rows:
     at_ns: NDArray[np.int64]  # (n,)
     lot: NDArray[np.bool_]  # (n,) a lot begins here
     step: NDArray[np.bool_]  # (n,) a lot, supplier lot, sku or recipe begins here
+    doubt: NDArray[np.float32]  # (n,) of the mean that x is about, see Scores
     marks: Marks = field(default_factory=Marks)
 
     def __len__(self) -> int:
@@ -109,4 +110,4 @@ class Rows:
 
     def cut(self, start: int, stop: int) -> "Rows":
         part = slice(start, stop)
-        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.marks)
+        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.doubt[part], self.marks)

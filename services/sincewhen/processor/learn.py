@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
-from sincewhen.profiles.fit import Fitted, fit, fit_bases, known_regimes, lot_codes, slow_ratio
+from sincewhen.profiles.fit import Fitted, fit, fit_bases, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.variance import lot_runs, lots_known
@@ -153,7 +153,7 @@ def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -
         layers=fitted.layers,
         scalars=fitted.scalars,
         self_test=test,
-        regimes=known_regimes(golden),
+        regimes=fitted.regimes,
         warnings=tuple(warnings),
     )
 
@@ -174,10 +174,10 @@ def _self_test(profile: Profile, golden: Golden) -> SelfTest:
         null = profile.null(stream)
         esr = Esr(null)
         rows = np.flatnonzero(scores.valid[stream])
-        x, changed, start = positions[rows], change[rows], 0
+        x, changed, doubt, start = positions[rows], change[rows], scores.doubt[rows], 0
         alarms[stream] = 0
         while start < len(x):
-            ln_z = esr.update(x[start:], changed[start:], np.log(arl0))
+            ln_z = esr.update(x[start:], changed[start:], np.log(arl0), doubt[start:])
             start += len(ln_z)
             if ln_z[-1] >= np.log(arl0):
                 alarms[stream] += 1

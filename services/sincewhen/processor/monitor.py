@@ -8,7 +8,6 @@ change is looked for across its direction. At the end all open events end and th
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -22,6 +21,7 @@ from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
 from sincewhen.processor.event import Event, Rows
 from sincewhen.profiles.null import StreamNull
+from sincewhen_schemas.messages import DatingStatus
 
 CONFIRMED_AFTER = 50
 REFINED_AFTER = 200
@@ -30,7 +30,7 @@ OPEN_MAX = 8
 MUTED_MAX = 8
 PAST_MAX = 8
 ALIKE_COSINE = 0.8
-_LOOK_EVERY = 64
+_LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
 _NEWEST, _STILL_SHARE = 32, 0.25  # frames, and the share of its displacement, by which a change is still there
 
@@ -160,7 +160,7 @@ class StreamMonitor:
     def _watch(self, rows: Rows, at: int, events: list[Event], ln_z: NDArray[np.float32]) -> int:
         head = self._head
         limit = math.log(self.arl0)
-        found = self._esr.update(rows.x[at:], rows.lot[at:], limit)
+        found = self._esr.update(rows.x[at:], rows.lot[at:], limit, rows.doubt[at:])
         stop = at + len(found)
         ln_z[at:stop] = found
         self._take(rows.cut(at, stop))
@@ -198,6 +198,8 @@ class StreamMonitor:
     def _until_look(self, newest: Open) -> int:
         """Frames until something is due."""
         due = [mark - newest.age for mark in (CONFIRMED_AFTER, REFINED_AFTER) if mark > newest.age]
+        if newest.age < CONFIRMED_AFTER and newest.event.verdict == "recorded":
+            due.append(_LOOK_SOON - newest.age % _LOOK_SOON)
         if newest.age >= REFINED_AFTER:
             due.append(RENEWED_EVERY - (newest.age - REFINED_AFTER) % RENEWED_EVERY)
         if not self.is_paging:
@@ -212,10 +214,15 @@ class StreamMonitor:
         )
 
     def _dated_by_age(self, newest: Open, rows: Rows) -> list[Event]:
-        if newest.age not in {CONFIRMED_AFTER, REFINED_AFTER}:
-            return []
-        dating: Literal["confirmed", "refined"] = "confirmed" if newest.age == CONFIRMED_AFTER else "refined"
         known = newest.event
+        if newest.age == CONFIRMED_AFTER:
+            dating: DatingStatus = "confirmed"
+        elif newest.age == REFINED_AFTER:
+            dating = "refined"
+        elif newest.age < CONFIRMED_AFTER and self._is_large(newest):
+            dating = "provisional"
+        else:
+            return []
         if not self._still_there(known):  # what is over by now can't be dated better than while it was seen
             at, at_ns = self._head.rows - 1, int(self._state.history.at_ns[-1])
             newest.event = replace(known, version=known.version + 1, status=dating, dating=dating, at=at, at_ns=at_ns)
@@ -228,6 +235,14 @@ class StreamMonitor:
             event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
         newest.event = event
         return [event]
+
+    def _is_large(self, newest: Open) -> bool:
+        """Whether a few frames more show that a change that was only recorded is worth a page."""
+        if newest.event.verdict == "paging" or newest.before:
+            return False
+        history = self._state.history
+        rows = history.x[max(0, newest.event.since - history.first) :][-self.null.n_max :].astype(np.float32)
+        return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
 
     def _still_there(self, known: Event) -> bool:
         mean = self._state.history.x[-_NEWEST:].mean(axis=0, dtype=np.float64)

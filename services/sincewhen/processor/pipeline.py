@@ -231,7 +231,7 @@ class Pipeline:
                     monitor.restart()
                 rows = np.flatnonzero(keep[start:stop]) + start
                 x = scores.positions[stream][rows]
-                seen = Rows(x, at_ns[rows], lot_change[rows], step[rows], marks[stream])
+                seen = Rows(x, at_ns[rows], lot_change[rows], step[rows], scores.doubt[rows], marks[stream])
                 events, ln_z[stream][rows] = monitor.update(seen)
                 outputs.detections.extend(detection(source, event) for event in events)
             opinions(view, frames, source, scores.positions[stream], keep, cuts, outputs)

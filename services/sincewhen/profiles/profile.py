@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from sincewhen.profiles.embedding import Basis
 from sincewhen.profiles.library import Library
 from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.regime import Regime
 
 PROFILE_SCHEMA = 3
 _ARRAY = 1
@@ -18,20 +19,21 @@ _ARRAY = 1
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """One layer: its basis, each regime's mean (k,), the null of the residuals, and what known causes do to it."""
+    """One layer: its basis, its regimes, the null of the residuals, and what known causes do to it."""
 
     basis: Basis
-    regime_mean: dict[str, NDArray[np.float32]]
+    regimes: dict[str, Regime]
     null: StreamNull
     library: Library | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarProfile:
-    """One scalar: golden quantiles (2, m), the mean of its normal scores, and their null."""
+    """One scalar: golden quantiles (2, m), the regimes of its normal scores, and the null of their residuals."""
 
     quantiles: NDArray[np.float64]
-    mean: float
+    mean: float  # of the normal scores
+    regimes: dict[str, Regime]
     null: StreamNull
 
 
@@ -61,7 +63,7 @@ class Profile:
     scalars: dict[str, ScalarProfile]
     self_test: SelfTest
     warnings: tuple[str, ...]
-    regimes: tuple[str, ...] = ("",)  # operating conditions that the golden frames hold; ("",) = one, whatever its name
+    regimes: dict[str, float]  # operating conditions that are judged: share of golden frames; "" = all are one
     reference_sha: str = ""  # of the reference set that its fingerprints come from
 
     @property

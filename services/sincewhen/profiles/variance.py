@@ -21,6 +21,7 @@ _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 _VT_FLOOR = 0.05
 _NEW_LOT_P = 1e-4
+_NEW_LOT_MARGIN = 2.0
 
 Floats = NDArray[np.float64]
 
@@ -132,7 +133,7 @@ def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> NDAr
     """Per level the score that a lot like the golden ones does not reach, each held against all others: (levels,).
 
     The F quantile of a new lot, over as many directions as the scores' spread tells (Satterthwaite 1946), each with a
-    variance that so many lots tell; and never less than what a golden lot reached.
+    variance that so many lots tell. That is a normal tail: on real pictures twice the greatest golden score is safer.
     """
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
     sizes = np.array([b - a for a, b in runs])[:, None]
@@ -153,7 +154,7 @@ def _new_lot(scores: Floats, lots: int, dims: int) -> float:
     mean = float(scores.mean())
     directions = min(max(2 * mean**2 / max(float(scores.var()), 1e-12), 1.0), dims)
     tail = fdtri(directions, directions * (lots - 1), 1 - _NEW_LOT_P)
-    return max(float(scores.max()), mean * float(tail))
+    return max(_NEW_LOT_MARGIN * float(scores.max()), mean * float(tail))
 
 
 def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:

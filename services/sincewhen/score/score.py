@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import apply_basis
 from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile
+from sincewhen.profiles.regime import doubts, regime_names, residuals
 from sincewhen.profiles.scalar import normal_scores
 from sincewhen_schemas.frames import Strings
 
@@ -22,6 +23,7 @@ class Scores:
     positions: dict[str, Positions]  # (n, d) each
     valid: dict[str, Mask]  # (n,) each
     new_regime: Mask  # (n,) frames of an operating condition that the profile does not know
+    doubt: NDArray[np.float32]  # (n,) variance of the mean they are held against, over that of the null's reference
 
 
 def score(
@@ -35,7 +37,8 @@ def score(
 ) -> Scores:
     """Score n frames. A stream of the profile that the batch does not carry is all invalid."""
     present = present or {}
-    known, names = _regimes(profile, regime, n)
+    names = regime_names(regime, profile.regimes, n)
+    known = np.ones(n, bool) if set(profile.regimes) == {""} else np.isin(names.astype(str), list(profile.regimes))
     positions: dict[str, Positions] = {}
     valid: dict[str, Mask] = {}
     for layer, fitted in profile.layers.items():
@@ -46,17 +49,8 @@ def score(
             continue
         values = np.asarray(scalars.get(stream, np.full(n, np.nan)), np.float64)
         seen = np.isfinite(values) & known
-        positions[stream], valid[stream] = _scalar(scalar, values, seen), seen
-    return Scores(positions, valid, ~known)
-
-
-def _regimes(profile: Profile, regime: Strings | None, n: int) -> tuple[Mask, Strings]:
-    """Which frames run in a regime of the profile, and each frame's regime."""
-    if regime is None:
-        return np.ones(n, bool), np.full(n, "", object)
-    known = np.ones(n, bool) if profile.regimes == ("",) else np.isin(regime.astype(str), profile.regimes)
-    one = all(set(layer.regime_mean) == {""} for layer in profile.layers.values())
-    return known, np.full(n, "", object) if one else regime
+        positions[stream], valid[stream] = _scalar(scalar, values, seen, names), seen
+    return Scores(positions, valid, ~known, doubts(names, profile.regimes))
 
 
 def _score_layer(
@@ -76,15 +70,14 @@ def _score_layer(
         seen = np.zeros(n, bool)
     if values is not None and seen.any():
         coordinates[seen], t2[seen], spe[seen] = apply_basis(fitted.basis, values[seen].astype(np.float32))
-        for name, mean in fitted.regime_mean.items():
-            coordinates[seen & (regimes == name)] -= mean
+        coordinates[seen] = residuals(coordinates[seen], regimes[seen], fitted.regimes)
     positions[f"embedding:{layer}"], valid[f"embedding:{layer}"] = coordinates, seen
     for stream, raw in ((f"t2:{layer}", t2), (f"spe:{layer}", spe)):
         if stream in profile.scalars:
-            positions[stream], valid[stream] = _scalar(profile.scalars[stream], raw, seen), seen
+            positions[stream], valid[stream] = _scalar(profile.scalars[stream], raw, seen, regimes), seen
 
 
-def _scalar(scalar: ScalarProfile, values: NDArray[np.float64], seen: Mask) -> Positions:
+def _scalar(scalar: ScalarProfile, values: NDArray[np.float64], seen: Mask, regimes: Strings) -> Positions:
     scores = np.zeros((len(values), 1), np.float32)
-    scores[seen, 0] = normal_scores(scalar.quantiles, values[seen]) - scalar.mean
+    scores[seen] = residuals(normal_scores(scalar.quantiles, values[seen])[:, None], regimes[seen], scalar.regimes)
     return scores
