@@ -107,6 +107,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
     """What the monitor knows of one view of a station; `missing` says what learning still lacks.
 
     learning_since_ns: capture of the first frame of its learning, None while it has a profile. silent: no frames come.
+    new_regime_share: of the newest hundred frames, those that are unlike everything that the profile knows.
     """
 
     station_id: str
@@ -119,6 +120,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     learning_since_ns: int | None = None
     silent: bool = False
+    new_regime_share: float = 0.0
 
 
 class Subgroup(Message, frozen=True, kw_only=True):

@@ -16,10 +16,10 @@ from numpy.typing import NDArray
 from sincewhen.detect.esr import Esr, EsrState
 from sincewhen.detect.gate import verdict
 from sincewhen.detect.next_change import DIMS_MIN, RENEWED_EVERY, STABLE_LOOKS, NextChange, NextState
-from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, History
+from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
-from sincewhen.processor.event import Event, Rows
+from sincewhen.processor.event import Event, Owed, Rows
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
 
@@ -57,6 +57,7 @@ class _Head(msgspec.Struct):
     ended: Event | None = None  # less than REOPEN_WITHIN rows ago
     muted: list[Muted] = msgspec.field(default_factory=list)
     past: list[tuple[float, ...]] = msgspec.field(default_factory=list)  # directions of changes that ended
+    owed: Owed = msgspec.field(default_factory=Owed)
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class MonitorState:
 
 @dataclass(slots=True)
 class StreamMonitor:
-    """One stream of one profile at one run length. Feed only valid rows, in order.
+    """One stream of one profile at one run length. Feed only the frames that the stream has, in order.
 
     fingerprints (F, d); good_ns: when the stream was last known to be in control, before the first row.
     """
@@ -138,6 +139,11 @@ class StreamMonitor:
     def open(self) -> list[Event]:
         """What is out of control, oldest first."""
         return [item.event for item in self._head.open]
+
+    @property
+    def owed(self) -> Owed:
+        """What the next row begins, because frames that the stream does not have did."""
+        return self._head.owed
 
     @property
     def is_paging(self) -> bool:
@@ -281,7 +287,8 @@ class StreamMonitor:
         state.history.push(rows.x, rows.at_ns, rows.lot, rows.step)
         state.head.rows += len(rows)
         dating = state.head.open and state.head.open[-1].age < REFINED_AFTER
-        state.history.trim(ROWS_OPEN if dating else max(ROWS_CALM, min(ROWS_OPEN, 2 * self.null.n_max)))
+        calm = ROWS_SPARSE if self.null.sparse else ROWS_CALM
+        state.history.trim(ROWS_OPEN if dating else max(calm, min(ROWS_OPEN, 2 * self.null.n_max)))
 
     def _open(self, ln_z: float, rows: Rows) -> Event:
         state, head = self._state, self._head

@@ -7,11 +7,12 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import Basis, apply_basis, fit_basis
 from sincewhen.profiles.golden import Golden
-from sincewhen.profiles.library import fit_library
+from sincewhen.profiles.library import fit_library, half_whitening
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import LayerProfile, ScalarProfile
 from sincewhen.profiles.regime import FRAMES_MIN, fit_regimes, known_regimes, left_out, regime_names, residuals
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
+from sincewhen.profiles.slices import Parting, fit_parting, fit_slices
 from sincewhen.profiles.variance import Runs, stream_null
 from sincewhen_schemas.frames import Strings
 from sincewhen_schemas.reference import ReferenceSet
@@ -36,8 +37,27 @@ def fit_bases(golden: Golden) -> dict[str, Basis]:
     return {name: fit_basis(values, k) for name, values in golden.layers.items() if np.ptp(values, axis=0).any()}
 
 
-def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool, reference: ReferenceSet | None = None) -> Fitted:
-    """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases have not seen.
+def fit_partings(golden: Golden, bases: dict[str, Basis]) -> dict[str, Parting]:
+    """Semantic slices of the widest layer, which in image models is the deepest, on the frames of its basis."""
+    if not bases:
+        return {}
+    layer = max(bases, key=lambda name: (len(bases[name].center), name))
+    coordinates = apply_basis(bases[layer], golden.layers[layer])[0].astype(np.float64)
+    names = regime_names(golden.regime, known_regimes(golden.regime), golden.n)
+    x = np.asarray(residuals(coordinates, names, fit_regimes(coordinates, names)), np.float64)
+    parting = fit_parting(x, half_whitening(bases[layer]))
+    return {} if parting is None else {layer: parting}
+
+
+def fit(
+    golden: Golden,
+    bases: dict[str, Basis],
+    partings: dict[str, Parting],
+    *,
+    by_lot: bool,
+    reference: ReferenceSet | None = None,
+) -> Fitted:
+    """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases and partings have not seen.
 
     by_lot: its lots are enough to tell how lots differ.
     """
@@ -58,7 +78,8 @@ def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool, reference: Ref
         own = fit_regimes(coordinates.astype(np.float64), names)
         x = np.asarray(residuals(coordinates.astype(np.float64), names, own), np.float64)
         library = fit_library(basis, layer, reference, x, golden.decision)
-        layers[layer] = LayerProfile(basis, own, stream_null(x, codes), library)
+        slices = fit_slices(partings[layer], x, codes) if layer in partings else None
+        layers[layer] = LayerProfile(basis, own, stream_null(x, codes), library, slices)
     for stream in sorted(raw):
         scalar = _fit_scalar(raw[stream], names, codes)
         if isinstance(scalar, str):
