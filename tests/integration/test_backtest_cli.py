@@ -111,7 +111,7 @@ def test_a_run_length_is_finite_and_at_least_2(tmp_path: Path, value: str) -> No
     assert "a run length is a finite number of rows, at least 2" in text
 
 
-@pytest.mark.parametrize("option", ["--json", "--profile-out"])
+@pytest.mark.parametrize("option", ["--json", "--report", "--profile-out"])
 def test_a_place_that_can_not_be_written_is_told_before_the_work(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "junk.npz").write_bytes(b"junk")  # would be told first if the place were looked at later

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,9 @@ from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
+from sincewhen.report.backtest import SUFFIXES, write
+from sincewhen.report.judged import judged_rows
+from sincewhen.report.words import ROW, Clock
 from sincewhen_schemas.reference import decode_reference, reference_sha
 
 _ARL0_MIN = 2
@@ -29,11 +33,18 @@ def _run_length(_context: click.Context, _parameter: click.Parameter, value: flo
     return value
 
 
+def _is_report(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise click.BadParameter(f"a report ends in {' or '.join(SUFFIXES)}; got {path}: name it so")
+    return can_be_written(context, parameter, path)
+
+
 @click.command()
 @click.argument("file", type=_GIVEN)
 @click.option("--golden", type=click.IntRange(min=1), required=True, help="The first N rows are in control.")
 @click.option("--arl0", type=float, required=True, callback=_run_length, help="Rows between false alarms in control.")
 @click.option("--json", "out", type=MADE, callback=can_be_written, help="Where to write the result.")
+@click.option("--report", type=MADE, callback=_is_report, help="A page (.html) or a figure (.png) of the result.")
 @click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
 @click.option("--reference", type=_GIVEN, help="A reference set of the same model: what changes look like, by name.")
 @click.option("--profile-out", type=MADE, callback=can_be_written, help="Where to write the profile it learned.")
@@ -42,6 +53,7 @@ def backtest(
     golden: int,
     arl0: float,
     out: Path | None,
+    report: Path | None,
     given: Path | None,
     reference: Path | None,
     profile_out: Path | None,
@@ -58,6 +70,7 @@ def backtest(
             "--profile": given,
             "--reference": reference,
             "--json": out,
+            "--report": report,
             "--profile-out": profile_out,
         }
     )
@@ -79,6 +92,9 @@ def backtest(
         out.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
     if profile_out and isinstance(profile, Profile):
         profile_out.write_bytes(encode_profile(profile))
+    if report:
+        clock = Clock(ROW, lambda row: f"row {row}", UTC, recording.at_ns if recording.pauses else None)
+        write(file, report, judged_rows(recording, golden, arl0, result), clock, golden)
     _print(result)
 
 
