@@ -175,6 +175,15 @@ def test_a_change_that_only_the_confidence_shows_has_its_chart(read: Callable[[P
     assert "Confidence. Each point" in text
 
 
+def test_names_are_neither_markup_nor_formulas(read: Callable[[Path], str], tmp_path: Path) -> None:
+    file = arrays(tmp_path, lot=np.array([f"<b>$\\q$ {row // 100}" for row in range(N)]))
+    said, out = report(file, ".html")
+    assert said.exit_code == 0, said.output
+    assert "5 lots: <b>$\\q$ 29, <b>$\\q$ 30" in read(out)
+    said, out = report(file, ".png")
+    assert said.exit_code == 0, said.output
+
+
 @pytest.mark.parametrize(
     ("place", "words"),
     [

@@ -48,6 +48,7 @@ _STYLE: Any = {
     "axes.edgecolor": _SOFT,
     "hatch.linewidth": 0.8,
     "svg.hashsalt": "sincewhen",
+    "text.parse_math": False,
 }
 
 
