@@ -135,8 +135,9 @@ def test_an_exported_profile_is_its_sha_and_serves_backtest(plant: Plant, tmp_pa
     assert unknown.exit_code == 1
     assert "404: there is no profile '0000000000000000'" in unknown.output
     nowhere = command(plant.server, "profile", "export", sha, "--out", str(tmp_path / "no" / "p"))
-    assert nowhere.exit_code == 1
-    assert "names a file that can be written" in nowhere.output
+    assert nowhere.exit_code == 2
+    assert "names a file in a folder that is there" in " ".join(nowhere.output.split())
+    assert not (tmp_path / "no").exists()
 
 
 def test_stations_tells_what_is_known_and_what_to_run_next(plant: Plant) -> None:

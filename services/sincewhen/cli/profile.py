@@ -5,6 +5,7 @@ from pathlib import Path
 
 import click
 
+from sincewhen.cli.places import MADE, can_be_written
 from sincewhen.cli.query import ask, request, server_option
 
 
@@ -61,15 +62,10 @@ def activate(sha: str, reason: str, server: str) -> None:
 
 @profile.command()
 @click.argument("sha")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where to write it.")
+@click.option("--out", type=MADE, callback=can_be_written, required=True, help="Where to write it.")
 @server_option
 def export(sha: str, out: Path, server: str) -> None:
     """Write a profile to a file, for `sincewhen backtest --profile`."""
     body = request(server, "GET", "profiles", sha, "body").content
-    try:
-        out.write_bytes(body)
-    except OSError as error:
-        raise click.ClickException(
-            f"--out names a file that can be written; got {out} ({error}): name another"
-        ) from error
+    out.write_bytes(body)
     click.echo(f"{sha}: {len(body)} bytes to {out}")
