@@ -111,6 +111,11 @@ def stations(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes
             click.echo(f"  a profile can be built: {_build_command(item, server)}")
 
 
+def looks_like(cause: str) -> str:
+    """A cause as it is said."""
+    return "unknown" if cause == "unknown" else f"looks like {cause.replace('_', ' ')}"
+
+
 def _build_command(item: dict[str, Any], server: str) -> str:
     window = item["proposal"]
     command = ["sincewhen", "profile", "build", "--station", item["station_id"], "--view", item["view"]]
@@ -123,5 +128,5 @@ def _line(item: dict[str, Any]) -> str:
     return (
         f"{item['id']}  {item['station_id']}  {item['status']}  since {item['since']} "
         f"[{item['since_low']} .. {item['since_high']}]{until}  {item['shape']}  "
-        f"{item['units_suspect']} units  lots: {', '.join(item['lots'])}"
+        f"cause: {looks_like(item['cause'])}  {item['units_suspect']} units  lots: {', '.join(item['lots'])}"
     )
