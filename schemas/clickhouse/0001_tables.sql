@@ -35,11 +35,13 @@ PARTITION BY toYYYYMM(received_at)
 ORDER BY (station_id, view, captured_at, agent_id, boot_id, seq)
 SETTINGS fsync_after_insert = 1;
 
--- Pooled embeddings, float16 little-endian. sampled: one of a few that are kept as long as units.
+-- Pooled embeddings, float16 little-endian. sampled: one of a few that are kept as long as units. place: the layer's
+-- among those of its record, which come in the model's order.
 CREATE TABLE embeddings (
     station_id LowCardinality(String),
     view LowCardinality(String),
     layer LowCardinality(String),
+    place UInt8,
     captured_at DateTime64(9, 'UTC'),
     received_at DateTime64(9, 'UTC'),
     agent_id LowCardinality(String),

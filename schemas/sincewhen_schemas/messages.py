@@ -47,6 +47,7 @@ class Detection(Message, frozen=True, kw_only=True):
     cause_cosine: float = 0.0  # angle with the nearest fingerprint
     cause_strength: float = 0.0  # 1..5, 0 = not known
     limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
+    layers: tuple[str, ...] = ()  # that its view's profile watches, in the model's order
     across: bool = False  # a second change, found across the direction of one that is open
     seen_before: int = 0  # changes of this stream that ended and looked alike
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
@@ -56,6 +57,15 @@ class Detection(Message, frozen=True, kw_only=True):
     profile_sha: str
     model_version: str
     updated_at_ns: int
+
+
+class LayerMove(Message, frozen=True, kw_only=True):
+    """How far one layer of one view moved."""
+
+    view: str
+    layer: str
+    moved: bool  # its mean or its frames' scatter, beyond control
+    displacement: float | None = None  # Mahalanobis size; None: its mean did not move beyond control
 
 
 class Incident(Message, frozen=True, kw_only=True):
@@ -77,6 +87,7 @@ class Incident(Message, frozen=True, kw_only=True):
     shape: Shape
     p_ramp: float
     streams: tuple[str, ...]
+    layers: tuple[LayerMove, ...] = ()  # of each view, in the model's order
     detection_ids: tuple[str, ...]
     updated_at_ns: int
 

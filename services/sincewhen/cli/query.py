@@ -68,6 +68,7 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         click.echo(json.dumps(found, indent=2))
     elif found["out_of_control"]:
         click.echo(_line(found))
+        click.echo(found["layers_said"] or "No layer of a model is watched.")
     else:
         click.echo(f"{station}: no incident {'at ' + at if at else 'is open'}")
 
@@ -86,6 +87,7 @@ def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - 
         for row in found[kind]:
             click.echo(f"{kind[:-1]:<13} {row['value']:<24} {row['units']:>7} units  {row['first']} .. {row['last']}")
     click.echo(f"{len(found['units'])} units are suspect (--json lists them)")
+    click.echo(found["layers_said"] or "No layer of a model is watched.")
 
 
 @click.command()

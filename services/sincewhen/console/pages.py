@@ -10,6 +10,7 @@ from fastapi.templating import Jinja2Templates
 from sincewhen.console.times import iso
 from sincewhen.console.views import found, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.layers import said
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident, Shape
 
@@ -81,6 +82,8 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
         "how": SHAPES[incident.shape],
         "cause": incident.cause.replace("_", " "),
+        "layers": incident.layers,
+        "layers_said": said(incident),
         "changed": sorted({_words(stream) for stream in incident.streams}),
     }
 

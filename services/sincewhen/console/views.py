@@ -9,6 +9,7 @@ from sincewhen.console.times import iso
 from sincewhen.embedded import learning
 from sincewhen.embedded.references import About
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.layers import said
 from sincewhen.store import read
 from sincewhen_schemas.limits import ID_CHARS_MAX, STATION_CHARS_MAX
 from sincewhen_schemas.messages import Incident, StationStatus
@@ -56,9 +57,15 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "dating": incident.dating,
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),
+        **layers_json(incident),
         "lots": [row["value"] for row in scope["lot"]],
         "units_suspect": len(scope["unit_id"]),
     }
+
+
+def layers_json(incident: Incident) -> dict[str, Any]:
+    """How far each layer of the model moved, in the model's order, and what that says in one sentence."""
+    return {"layers": [msgspec.structs.asdict(move) for move in incident.layers], "layers_said": said(incident)}
 
 
 def blind_json(station: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -85,6 +92,7 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "id": incident.incident_id,
         "from": iso(incident.since_low_ns),
         "until": iso(incident.until_high_ns),
+        **layers_json(incident),
         **{
             plural[kind]: [
                 {

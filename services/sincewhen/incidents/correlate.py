@@ -4,6 +4,7 @@ import hashlib
 from collections.abc import Iterable
 
 from sincewhen.detect.naming import UNKNOWN
+from sincewhen.incidents.layers import layer_moves
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
@@ -94,6 +95,7 @@ def _incident(group: list[Detection]) -> Incident:
         shape=chief.shape if ended or chief.until_ns is None else _lasting(group, chief),
         p_ramp=chief.p_ramp,
         streams=tuple(sorted({member.stream for member in group})),
+        layers=layer_moves(group),
         detection_ids=tuple(sorted(member.detection_id for member in group)),
         updated_at_ns=max(member.updated_at_ns for member in group),
     )

@@ -58,6 +58,7 @@ def detection(source: Source, event: Event) -> Detection:
         cause_cosine=named.cosine,
         cause_strength=named.strength,
         limit_share=named.near,
+        layers=tuple(source.profile.layers),
         across=event.across,
         seen_before=event.seen_before,
         new_level=event.new_level,

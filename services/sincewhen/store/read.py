@@ -64,7 +64,7 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
         window,
     ).to_pydict()
     vectors = connection.arrow(
-        f"""SELECT layer, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
+        f"""SELECT layer, place, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
         WHERE {chosen} AND NOT sampled {order}""",  # noqa: S608 - constants
         window,
     ).to_pydict()
@@ -74,8 +74,13 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
 def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Golden:
     """Only frames that have every layer."""
     by_layer: dict[str, dict[int, bytes]] = {}
-    for layer, values, key in zip(vectors["layer"], vectors["values"], vectors["id"], strict=True):
+    places: dict[str, list[int]] = {}
+    columns = (vectors[name] for name in ("layer", "place", "values", "id"))
+    for layer, place, values, key in zip(*columns, strict=True):
         by_layer.setdefault(layer.decode(), {})[key] = values
+        places.setdefault(layer.decode(), []).append(place)
+    # in most records; one that lacks a layer moves the others up
+    in_order = sorted(by_layer, key=lambda layer: (float(np.mean(places[layer])), layer))
     keep = [i for i, key in enumerate(frames["id"]) if all(key in rows for rows in by_layer.values())]
     scalars = {"confidence": np.array([frames["confidence"][i] for i in keep], np.float64)}
     for kind, prefix in (("factors", "factor"), ("signals", "signal")):
@@ -85,8 +90,8 @@ def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Gold
     return Golden(
         captured_at_ns=np.array([frames["at"][i] for i in keep], np.int64),
         layers={
-            layer: np.stack([np.frombuffer(rows[frames["id"][i]], "<f2") for i in keep]).astype(np.float32)
-            for layer, rows in sorted(by_layer.items())
+            layer: np.stack([np.frombuffer(by_layer[layer][frames["id"][i]], "<f2") for i in keep]).astype(np.float32)
+            for layer in in_order
             if keep
         },
         scalars=scalars,

@@ -22,7 +22,7 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
     """Write all rows of `outputs`. Raises StoreUnavailable; writing the same again is safe."""
     if outputs.batches:
         connection.insert("frames", pa.concat_tables([_frames(batch) for batch in outputs.batches]))
-        layers = [_layer(batch, name) for batch in outputs.batches for name in batch.frames.layers]
+        layers = [_layer(batch, *layer) for batch in outputs.batches for layer in enumerate(batch.frames.layers)]
         if any(table.num_rows for table in layers):
             connection.insert("embeddings", pa.concat_tables(layers))
     if outputs.detections:
@@ -163,12 +163,13 @@ def _frames(batch: ScoredBatch) -> pa.Table:
     return pa.table(columns)
 
 
-def _layer(batch: ScoredBatch, layer: str) -> pa.Table:
+def _layer(batch: ScoredBatch, place: int, layer: str) -> pa.Table:
     frames = batch.frames
     rows = np.flatnonzero(frames.present.get(layer, np.ones(frames.n, bool)) & (batch.embeddings != ""))
     values = np.ascontiguousarray(frames.layers[layer], "<f2")
     table = pa.table(_identity(batch)).take(pa.array(rows))
     table = table.append_column("layer", pa.array([layer] * len(rows)))
+    table = table.append_column("place", pa.array([place] * len(rows), pa.uint8()))
     table = table.append_column("model_version", pa.array([frames.model_version] * len(rows)))
     table = table.append_column("sampled", pa.array((batch.embeddings[rows] == "sampled").astype(bool)))
     return table.append_column("values", pa.array([values[row].tobytes() for row in rows], pa.binary()))
