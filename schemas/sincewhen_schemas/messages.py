@@ -17,6 +17,14 @@ class Message(msgspec.Struct, frozen=True):
     """A value of the contract."""
 
 
+class Likeness(Message, frozen=True, kw_only=True):
+    """How near a known cause comes to a displacement of one layer."""
+
+    cause: str
+    family: int  # causes of one number look alike in this layer
+    cosine: float  # of its nearest fingerprint
+
+
 class Detection(Message, frozen=True, kw_only=True):
     """One stream's detector has left control. A later version of the same detection_id replaces it."""
 
@@ -46,9 +54,11 @@ class Detection(Message, frozen=True, kw_only=True):
     cause: str = "unknown"  # what it looks like: names joined by " or "
     cause_cosine: float = 0.0  # angle with the nearest fingerprint
     cause_strength: float = 0.0  # 1..5, 0 = not known
+    alike: tuple[Likeness, ...] = ()  # every cause that is known in this layer
     limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
     layers: tuple[str, ...] = ()  # that its view's profile watches, in the model's order
     across: bool = False  # a second change, found across the direction of one that is open
+    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on
     seen_before: int = 0  # changes of this stream that ended and looked alike
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     contradicted: bool = False  # it was there before the last cleaning or replacement
@@ -77,6 +87,7 @@ class Incident(Message, frozen=True, kw_only=True):
     status: Literal["open", "ended"]
     severity: Literal["page"]
     cause: str = "unknown"
+    with_lot: bool = False  # it began with a lot, supplier lot, sku or recipe
     dating: DatingStatus
     opened_at_ns: int
     since_ns: int

@@ -82,6 +82,7 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
         "how": SHAPES[incident.shape],
         "cause": incident.cause.replace("_", " "),
+        "with_lot": incident.with_lot,
         "layers": incident.layers,
         "layers_said": said(incident),
         "changed": sorted({_words(stream) for stream in incident.streams}),

@@ -54,6 +54,7 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "until": iso(incident.until_ns),
         "shape": incident.shape,
         "cause": incident.cause,
+        "with_lot": incident.with_lot,
         "dating": incident.dating,
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterable
 
-from sincewhen.detect.naming import UNKNOWN
+from sincewhen.incidents.cause import cause
 from sincewhen.incidents.layers import layer_moves
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
@@ -55,13 +55,6 @@ def _belongs(group: list[Detection], detection: Detection) -> bool:
     return until is not None and detection.since_ns <= until
 
 
-def _cause(members: Iterable[Detection]) -> str:
-    """The name that fits best among those that the members have."""
-    named = [member for member in members if member.cause != UNKNOWN]
-    best = max(named, key=lambda d: (d.cause_cosine, d.detection_id), default=None)
-    return UNKNOWN if best is None else best.cause
-
-
 def _paged(detection: Detection) -> int:
     return detection.alarm_at_ns if detection.paged_at_ns is None else detection.paged_at_ns
 
@@ -84,7 +77,8 @@ def _incident(group: list[Detection]) -> Incident:
         station_id=first.station_id,
         status="ended" if ended else "open",
         severity="page",
-        cause=_cause(group),
+        cause=cause(group, with_lot=chief.with_lot),
+        with_lot=chief.with_lot,
         dating=chief.dating,
         opened_at_ns=opened_at_ns,
         since_ns=chief.since_ns,

@@ -65,6 +65,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         paged_at_ns=at_ns if judged == "paging" else None,
         ln_z=subject.ln_z,
         across=bool(subject.before),
+        with_lot=onset.shape == "abrupt" and onset.since in known.steps,
         follows_change=any(onset.low <= at <= onset.high for at in known.changes),
         contradicted=onset.contradicted,
     )

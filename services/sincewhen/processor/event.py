@@ -41,6 +41,7 @@ class Event:
     until_high_ns: int | None = None
     across: bool = False  # found across the direction of another one that was open
     seen_before: int = 0  # changes of this stream that ended and looked alike
+    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on
     follows_change: bool = False  # a recorded change lies in the interval of its onset
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     contradicted: bool = False  # it was there before the last cleaning or replacement
