@@ -60,6 +60,8 @@ class Detection(Message, frozen=True, kw_only=True):
     across: bool = False  # a second change, found across the direction of one that is open
     with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on
     seen_before: int = 0  # changes of this stream that ended and looked alike
+    like_id: str | None = None  # detection_id of the nearest of them
+    like_cosine: float = 0.0
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     contradicted: bool = False  # it was there before the last cleaning or replacement
     ln_z: float
@@ -99,6 +101,8 @@ class Incident(Message, frozen=True, kw_only=True):
     p_ramp: float
     streams: tuple[str, ...]
     layers: tuple[LayerMove, ...] = ()  # of each view, in the model's order
+    looks_like: str | None = None  # incident_id of an earlier one that ended
+    looks_like_since_ns: int | None = None
     detection_ids: tuple[str, ...]
     updated_at_ns: int
 

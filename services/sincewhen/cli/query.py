@@ -68,6 +68,8 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         click.echo(json.dumps(found, indent=2))
     elif found["out_of_control"]:
         click.echo(_line(found))
+        if found["looks_like"]:
+            click.echo(f"Looks like incident {found['looks_like']['id']} of {found['looks_like']['since'][:10]}.")
         click.echo(found["layers_said"] or "No layer of a model is watched.")
     else:
         click.echo(f"{station}: no incident {'at ' + at if at else 'is open'}")

@@ -83,6 +83,8 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "how": SHAPES[incident.shape],
         "cause": incident.cause.replace("_", " "),
         "with_lot": incident.with_lot,
+        "looks_like": incident.looks_like,
+        "looks_like_date": (iso(incident.looks_like_since_ns) or "")[:10],
         "layers": incident.layers,
         "layers_said": said(incident),
         "changed": sorted({_words(stream) for stream in incident.streams}),

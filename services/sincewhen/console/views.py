@@ -55,6 +55,7 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "shape": incident.shape,
         "cause": incident.cause,
         "with_lot": incident.with_lot,
+        "looks_like": incident.looks_like and {"id": incident.looks_like, "since": iso(incident.looks_like_since_ns)},
         "dating": incident.dating,
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 
 from sincewhen.incidents.cause import cause
 from sincewhen.incidents.layers import layer_moves
+from sincewhen.incidents.likeness import likened
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
@@ -30,7 +31,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
             newest.append(detection)
         else:
             groups.append([detection])
-    return sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
+    incidents = sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
+    return likened(incidents, latest)
 
 
 def primary(members: Iterable[Detection]) -> Detection:
