@@ -160,6 +160,18 @@ CREATE TABLE profiles (
 ORDER BY sha
 SETTINGS fsync_after_insert = 1;
 
+-- Who had a view watched by a profile, since when, and why.
+CREATE TABLE activations (
+    station_id LowCardinality(String),
+    view LowCardinality(String),
+    sha String,
+    at DateTime64(9, 'UTC'),
+    by String,
+    why String
+) ENGINE = ReplacingMergeTree
+ORDER BY (station_id, view, at, sha)
+SETTINGS fsync_after_insert = 1;
+
 -- What control charts are drawn from: subgroups of scalar streams, as normal scores about the profile's mean.
 CREATE TABLE subgroups (
     station_id LowCardinality(String),

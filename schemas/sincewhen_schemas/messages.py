@@ -25,6 +25,13 @@ class Likeness(Message, frozen=True, kw_only=True):
     cosine: float  # of its nearest fingerprint
 
 
+class Closing(Message, frozen=True, kw_only=True):
+    """By re-baselining: another profile was activated, so that what it was held against is no longer the reference."""
+
+    by: str
+    why: str
+
+
 class Detection(Message, frozen=True, kw_only=True):
     """One stream's detector has left control. A later version of the same detection_id replaces it."""
 
@@ -58,11 +65,12 @@ class Detection(Message, frozen=True, kw_only=True):
     limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
     layers: tuple[str, ...] = ()  # that its view's profile watches, in the model's order
     across: bool = False  # a second change, found across the direction of one that is open
-    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on
+    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on; no recorded change
     seen_before: int = 0  # changes of this stream that ended and looked alike
     like_id: str | None = None  # detection_id of the nearest of them
     like_cosine: float = 0.0
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    closed: Closing | None = None  # None: it goes on, or ended by itself
     contradicted: bool = False  # it was there before the last cleaning or replacement
     ln_z: float
     arl0: float
@@ -103,6 +111,8 @@ class Incident(Message, frozen=True, kw_only=True):
     layers: tuple[LayerMove, ...] = ()  # of each view, in the model's order
     looks_like: str | None = None  # incident_id of an earlier one that ended
     looks_like_since_ns: int | None = None
+    new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    closed: Closing | None = None  # None: it goes on, or ended by itself
     detection_ids: tuple[str, ...]
     updated_at_ns: int
 
@@ -147,6 +157,17 @@ class StationStatus(Message, frozen=True, kw_only=True):
     silent: bool = False
 
 
+class Activation(Message, frozen=True, kw_only=True):
+    """From now on a view is watched by a profile."""
+
+    station_id: str
+    view: str
+    profile_sha: str
+    at_ns: int
+    by: str  # "" = nobody said
+    why: str
+
+
 class Subgroup(Message, frozen=True, kw_only=True):
     """A rational subgroup of one scalar stream: frames over at most 10 s, as normal scores about the profile's mean."""
 
@@ -176,6 +197,7 @@ MESSAGES: tuple[type[Message], ...] = (
     DeadLetter,
     BlindTime,
     StationStatus,
+    Activation,
     Subgroup,
     SecondOpinion,
 )

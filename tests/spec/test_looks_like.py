@@ -6,33 +6,24 @@ import pytest
 from sincewhen.incidents.correlate import correlate
 from sincewhen.processor.past import PAST_MAX, Past, alike, remembered
 from sincewhen_schemas.messages import Incident
-from sincewhen_testing.station import GOLDEN, Run, activation, batch, learned, stream
-from sincewhen_testing.streams import direction, mixing, noise
+from sincewhen_testing.station import GOLDEN, Run, activation, batch, changes, learned
 
-SEED, CHANGES, EVERY, LENGTH = 95, 3, 700, 300
+SEED = 95
 
 
 def incidents(*, same: tuple[bool, ...], reload: bool = False) -> list[Incident]:
-    """Of a station that changes CHANGES times; change i points where change 0 did, or elsewhere."""
-    rng = np.random.default_rng(SEED)
-    _, factor, lots = stream(SEED)
-    frames = GOLDEN + EVERY * CHANGES + 100
-    latent, first = noise(rng, frames, 12), direction(rng, 12)
-    for number in range(CHANGES):
-        start = GOLDEN + 100 + EVERY * number
-        latent[start : start + LENGTH] += 3 * (first if same[number] else direction(rng, 12))
-    x = (latent @ mixing(rng, 12, 24)).astype(np.float16)
-    data = (x, np.resize(factor, frames), np.resize(lots, frames))
+    """Of a station that changes again and again; those of `same` point where the first did."""
+    data = changes(SEED, same)
     sha, profile = learned(data)
     runner = Run({sha: profile})
     runner.feed(activation(sha))
-    for start in range(GOLDEN, frames, 50):
+    for start in range(GOLDEN, len(data[0]), 50):
         runner.feed(batch(data, start, start + 50))
         if reload:
             runner.reload()
     found = correlate(runner.outputs.detections)
     shuffled = list(runner.outputs.detections)
-    rng.shuffle(shuffled)
+    np.random.default_rng(SEED).shuffle(shuffled)
     assert correlate(shuffled) == found
     return found
 

@@ -68,6 +68,8 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         click.echo(json.dumps(found, indent=2))
     elif found["out_of_control"]:
         click.echo(_line(found))
+        if found["new_level"]:
+            click.echo("Stable since a recorded change: a new reference is proposed, see `sincewhen stations`.")
         if found["looks_like"]:
             click.echo(f"Looks like incident {found['looks_like']['id']} of {found['looks_like']['since'][:10]}.")
         click.echo(found["layers_said"] or "No layer of a model is watched.")
@@ -129,6 +131,8 @@ def _build_command(item: dict[str, Any], server: str) -> str:
 
 def _line(item: dict[str, Any]) -> str:
     until = f" until {item['until']}" if item["until"] else ""
+    if item["closed"]:
+        until += f" {item['closed']['said']}"
     return (
         f"{item['id']}  {item['station_id']}  {item['status']}  since {item['since']} "
         f"[{item['since_low']} .. {item['since_high']}]{until}  {item['shape']}  "

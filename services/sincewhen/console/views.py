@@ -10,9 +10,10 @@ from sincewhen.embedded import learning
 from sincewhen.embedded.references import About
 from sincewhen.embedded.runner import Runner
 from sincewhen.incidents.layers import said
+from sincewhen.incidents.rebaselining import said as said_closed
 from sincewhen.store import read
 from sincewhen_schemas.limits import ID_CHARS_MAX, STATION_CHARS_MAX
-from sincewhen_schemas.messages import Incident, StationStatus
+from sincewhen_schemas.messages import Activation, Incident, StationStatus
 
 _VIEWS_SHOWN = 20
 
@@ -57,6 +58,8 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "with_lot": incident.with_lot,
         "looks_like": incident.looks_like and {"id": incident.looks_like, "since": iso(incident.looks_like_since_ns)},
         "dating": incident.dating,
+        "new_level": incident.new_level,
+        "closed": incident.closed and {**msgspec.structs.asdict(incident.closed), "said": said_closed(incident.closed)},
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),
         **layers_json(incident),
@@ -111,8 +114,12 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
     }
 
 
-def station_json(status: StationStatus) -> dict[str, Any]:
-    window = learning.proposal(status)
+def activation_json(activation: Activation) -> dict[str, Any]:
+    return {"at": iso(activation.at_ns), "by": activation.by or None, "why": activation.why or None}
+
+
+def station_json(runner: Runner, status: StationStatus) -> dict[str, Any]:
+    window = learning.proposal(runner, status)
     return {
         "station_id": status.station_id,
         "view": status.view,

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from sincewhen.incidents.cause import cause
 from sincewhen.incidents.layers import layer_moves
 from sincewhen.incidents.likeness import likened
+from sincewhen.incidents.rebaselining import closing, is_new_level
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
@@ -15,8 +16,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
 
     A detection belongs to the running incident if it was worth a page before all members had ended, or if its onset
-    lies before the incident's end. What was found across the direction of an open change is a second incident beside
-    it. `recorded` detections make no incident.
+    lies before the incident's end; once people re-baselined, no more. What was found across the direction of an open
+    change is a second incident beside it. `recorded` detections make no incident.
     """
     latest: dict[str, Detection] = {}
     for detection in detections:
@@ -51,6 +52,8 @@ def _alike(group: list[Detection], detection: Detection) -> bool:
 
 
 def _belongs(group: list[Detection], detection: Detection) -> bool:
+    if closing(group) is not None and detection.profile_sha != group[0].profile_sha:
+        return False
     if any(member.until_ns is None or _paged(detection) <= member.updated_at_ns for member in group):
         return True
     until = primary(group).until_ns
@@ -92,6 +95,8 @@ def _incident(group: list[Detection]) -> Incident:
         p_ramp=chief.p_ramp,
         streams=tuple(sorted({member.stream for member in group})),
         layers=layer_moves(group),
+        new_level=is_new_level(group),
+        closed=closing(group),
         detection_ids=tuple(sorted(member.detection_id for member in group)),
         updated_at_ns=max(member.updated_at_ns for member in group),
     )

@@ -7,7 +7,7 @@ import numpy as np
 
 from sincewhen.profiles.golden import Golden
 from sincewhen.store.connect import Connection
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Activation, Detection, Incident
 
 _NOW_NS = 2**62  # later than any frame
 _WINDOW = """station_id = {station:String} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
@@ -115,6 +115,15 @@ def blind_time(
         ORDER BY since_ns DESC, view, reason LIMIT {limit:UInt32}""",
         {"station": station, "low": low_ns, "high": high_ns, "limit": limit},
     )
+
+
+def activations(connection: Connection) -> list[Activation]:
+    """Every one, newest first."""
+    found = connection.rows(
+        """SELECT station_id, view, sha AS profile_sha, toUnixTimestamp64Nano(at) AS at_ns, by, why
+        FROM activations FINAL ORDER BY at_ns DESC, station_id, view, profile_sha"""
+    )
+    return msgspec.convert(found, list[Activation])
 
 
 def dead_letters(connection: Connection, limit: int) -> list[dict[str, Any]]:

@@ -11,7 +11,7 @@ from sincewhen.processor.outputs import Outputs, ScoredBatch
 from sincewhen.profiles.profile import Profile
 from sincewhen.store.connect import Connection
 from sincewhen_schemas.frames import CONTEXT_FIELDS
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Activation, Detection, Incident
 
 _TIME = pa.timestamp("ns", tz="UTC")
 _FLOATS = pa.map_(pa.string(), pa.float32())
@@ -28,6 +28,8 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
     _write_charts(connection, outputs)
+    if outputs.activations:
+        connection.insert("activations", _activations(outputs.activations))
     if outputs.dead_letters:
         letters = outputs.dead_letters
         columns: dict[str, Any] = {
@@ -76,6 +78,18 @@ def _write_charts(connection: Connection, outputs: Outputs) -> None:
             "at": pa.array([x.at_ns for x in said], _TIME),
         }
         connection.insert("second_opinions", pa.table(columns))
+
+
+def _activations(activations: Sequence[Activation]) -> pa.Table:
+    columns: dict[str, Any] = {
+        "station_id": [x.station_id for x in activations],
+        "view": [x.view for x in activations],
+        "sha": [x.profile_sha for x in activations],
+        "at": pa.array([x.at_ns for x in activations], _TIME),
+        "by": [x.by for x in activations],
+        "why": [x.why for x in activations],
+    }
+    return pa.table(columns)
 
 
 def write_profile(connection: Connection, sha: str, profile: Profile, built_at_ns: int, summary: str) -> None:
