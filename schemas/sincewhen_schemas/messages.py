@@ -84,7 +84,7 @@ class LayerMove(Message, frozen=True, kw_only=True):
 
     view: str
     layer: str
-    moved: bool  # its mean or its frames' scatter, beyond control
+    moved: bool  # its mean, that of a semantic slice, or its frames' scatter, beyond control
     displacement: float | None = None  # Mahalanobis size; None: its mean did not move beyond control
 
 
@@ -143,6 +143,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
     """What the monitor knows of one view of a station; `missing` says what learning still lacks.
 
     learning_since_ns: capture of the first frame of its learning, None while it has a profile. silent: no frames come.
+    new_regime_share: of the newest hundred frames, those that are unlike everything that the profile knows.
     """
 
     station_id: str
@@ -155,6 +156,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
     missing: tuple[str, ...] = ()
     learning_since_ns: int | None = None
     silent: bool = False
+    new_regime_share: float = 0.0
 
 
 class Activation(Message, frozen=True, kw_only=True):

@@ -23,13 +23,19 @@ def stream(seed: int, until: int = 900) -> tuple[StreamNull, np.ndarray, np.ndar
     return null, x.astype(np.float32), np.arange(1500) % 150 == 0
 
 
+def rows_of(x: np.ndarray, at: np.ndarray, lots: np.ndarray) -> Rows:
+    return Rows(x, at, lots, lots, np.ones(len(x), np.float32))
+
+
 def run(null: StreamNull, x: np.ndarray, lots: np.ndarray, cuts: list[int], *, through_bytes: bool) -> list[Event]:
     monitor = StreamMonitor(null, ARL0)
     events: list[Event] = []
     edges = [0, *sorted(cuts), len(x)]
     for start, stop in itertools.pairwise(edges):
         at = np.arange(start, stop) * 10**9
-        events += monitor.update(Rows(x[start:stop], at, lots[start:stop], lots[start:stop]))[0]
+        events += monitor.update(
+            Rows(x[start:stop], at, lots[start:stop], lots[start:stop], np.ones(stop - start, np.float32))
+        )[0]
         if through_bytes:
             monitor = StreamMonitor.from_bytes(monitor.to_bytes(), null, ARL0)
     return events
@@ -75,6 +81,6 @@ def test_memory_of_a_stream_is_bounded() -> None:
     monitor = StreamMonitor(null, ARL0)
     sizes = []
     for turn in range(6):
-        monitor.update(Rows(x, np.arange(len(x)) + turn * len(x), lots, lots))
+        monitor.update(rows_of(x, np.arange(len(x)) + turn * len(x), lots))
         sizes.append(len(monitor.to_bytes()))
     assert max(sizes[2:]) <= 1.1 * sizes[2]

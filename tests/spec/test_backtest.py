@@ -26,8 +26,8 @@ def test_a_pause_longer_than_any_window_restarts_the_windows_as_in_the_server(pa
     for start in range(GOLDEN, len(at_ns), 50):
         frames = columns(data, start, start + 50)
         server.feed(encode_frames(replace(frames, captured_at_ns=at_ns[start : start + 50])))
-    plant, streams = Plant(), len(profile.streams)
-    run_length = arl0(profile.frames_per_week, plant.pages_per_week, 1 / (plant.budget_stations * streams))
+    plant = Plant()
+    run_length = arl0(profile.frames_per_week, plant.pages_per_week, 1 / plant.budget_stations)
     recording = Recording(
         layers={"head": data[0].astype(np.float32)},
         at_ns=at_ns,
@@ -37,7 +37,7 @@ def test_a_pause_longer_than_any_window_restarts_the_windows_as_in_the_server(pa
     )
 
     def opened(*, pauses: bool) -> list[int]:
-        alarms = watch(replace(recording, pauses=pauses), profile, run_length / streams, GOLDEN)
+        alarms = watch(replace(recording, pauses=pauses), profile, run_length, GOLDEN)
         return [int(at_ns[alarm.first.at]) for alarm in alarms]
 
     assert opened(pauses=True) == [incident.opened_at_ns for incident in correlate(server.outputs.detections)]

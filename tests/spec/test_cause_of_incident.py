@@ -58,6 +58,16 @@ def test_a_single_layer_has_its_own_name_and_scalars_have_none() -> None:
     assert cause([msgspec.structs.replace(alone, alike=())], with_lot=False) == "unknown"
 
 
+def test_a_layer_as_a_whole_counts_before_its_slices() -> None:
+    whole, part = layer("head", {"haze": 0.7}, "haze"), layer("head", {"dirt": 0.95}, "dirt")
+    part = msgspec.structs.replace(part, detection_id="slice", stream="slice:head:3", displacement=9.0)
+    assert cause([part, whole], with_lot=False) == "haze"
+    assert cause([part], with_lot=False) == "dirt"
+    assert correlate([part])[0].layers == ()
+    (move,) = correlate([msgspec.structs.replace(part, layers=("head",))])[0].layers
+    assert (move.moved, move.displacement) == (True, None)
+
+
 def test_of_several_views_the_name_that_fits_best_counts() -> None:
     views = [layer("head", {"haze": 0.7}, "haze", "left"), layer("head", {"dirt": 0.9}, "dirt", "right")]
     assert cause(views, with_lot=False) == "dirt"

@@ -24,6 +24,7 @@ SHAPES: dict[Shape, str] = {
 }
 _STREAMS = {
     "embedding": "what the model sees",
+    "slice": "what the model sees in one kind of picture",
     "t2": "how unusual single frames are",
     "spe": "how unlike earlier frames they are",
     "confidence": "the model's confidence",

@@ -127,6 +127,7 @@ def station_json(runner: Runner, status: StationStatus) -> dict[str, Any]:
         "silent": status.silent,
         "since": iso(status.since_ns or None),
         "frames": status.frames,
+        "new_regime_share": status.new_regime_share,
         "last_captured_at": iso(status.last_captured_at_ns or None),
         "profile": status.profile_sha or None,
         "missing": list(status.missing),

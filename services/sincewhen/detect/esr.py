@@ -6,6 +6,9 @@ With D a window's sum, n its frames, v its null variance as the profile measured
     blind     ½ r/(1+r) Σ D²/v − (d/2) ln(1+r)     a normal prior on every direction, r = c √(64/d) n/2^j, c of SIZES
     directed  γ z − γ²/2, z = Σ f n D/v / √(Σ f² n²/v)     for each fingerprint f; γ = 5 costs little from z = 4 to 8
 
+Where lots differ by nature, one more window is the running lot itself, from its first frame: most of what comes with a
+lot begins with it, and the lot's own between-lot variance is known.
+
 Z is the mean over levels of the windows' likelihood ratios, each times the frames between starts: a Shiryaev-Roberts
 statistic over every frame as a start. For independent Gaussian frames with known parameters the expected time to
 Z >= ARL0 in control is at least ARL0; elsewhere that is an empirical claim. Source: Shin, Ramdas & Rinaldo 2022,
@@ -26,35 +29,39 @@ LEVEL_MIN = 3  # windows under 8 frames are left to T² and SPE: single outlier 
 SIZES = (0.7, 2.0)  # prior displacement relative to the window
 GAMMA = 5.0
 BLIND_SHARE = 0.5  # of the mixture's weight, where there are fingerprints
+_LOT_GROWN = 1.4  # a lot's window has any length: the prior of one in the middle of an octave
 _Z_MIN = 2.0  # a fingerprint below adds less than e^-2.5 of its share: not worth an exponential
 _STARTS = 2
 
 
 @dataclass(slots=True)
 class EsrState:
-    """Frames since the restart, their sum, and it as it was at each start: pending ones, then two a level.
+    """Frames since the restart, their sum, and it as it was at each start: pending ones, two a level, the lot's begin.
 
-    lots holds per start the sum of n² of the lots that ended since, and the frames of the one that runs.
+    lots holds per start the sum of n² of the lots that ended since, and the frames of the one that runs; doubts the sum
+    of the frames' doubt. The younger of two starts comes first; of the last pair only the first is used.
     """
 
     frames: int
     total: NDArray[np.float32]  # (d,)
-    starts: NDArray[np.float32]  # (1 + levels, 2, d), younger first
-    lots: NDArray[np.int64]  # (1 + levels, 2, 2)
+    starts: NDArray[np.float32]  # (2 + levels, 2, d)
+    lots: NDArray[np.int64]  # (2 + levels, 2, 2)
+    doubts: NDArray[np.float64]  # (2 + levels, 2)
 
     def to_bytes(self) -> bytes:
-        arrays = (self.total.tobytes(), self.starts.tobytes(), self.lots.tobytes())
-        return msgspec.msgpack.encode((self.frames, self.starts.shape, *arrays))
+        arrays = (self.total, self.starts, self.lots, self.doubts)
+        return msgspec.msgpack.encode((self.frames, self.starts.shape, *(array.tobytes() for array in arrays)))
 
     @staticmethod
     def from_bytes(data: bytes) -> "EsrState":
-        kind = tuple[int, tuple[int, int, int], bytes, bytes, bytes]
-        frames, shape, total, starts, lots = msgspec.msgpack.decode(data, type=kind)
+        kind = tuple[int, tuple[int, int, int], bytes, bytes, bytes, bytes]
+        frames, shape, total, starts, lots, doubts = msgspec.msgpack.decode(data, type=kind)
         return EsrState(
             frames,
             np.frombuffer(total, np.float32).copy(),
             np.frombuffer(starts, np.float32).reshape(shape).copy(),
             np.frombuffer(lots, np.int64).reshape(*shape[:2], 2).copy(),
+            np.frombuffer(doubts, np.float64).reshape(shape[:2]).copy(),
         )
 
 
@@ -73,6 +80,8 @@ class Esr:
         self._base = np.ascontiguousarray(base, np.float32)
         self._weight = np.ascontiguousarray(1 / base, np.float32)
         self._lot = np.ascontiguousarray(null.sigma2_lot, np.float32)
+        self._reference = np.ascontiguousarray(null.reference, np.float32)
+        self._lot_frames = null.n_ref / max(1, null.lots)
         known = np.zeros((0, null.dims), np.float32) if fingerprints is None else fingerprints
         self._known = np.ascontiguousarray(known, np.float32)
         self._spread = np.ascontiguousarray(known**2 @ self._weight.T, np.float32)  # (F, n_max)
@@ -80,22 +89,29 @@ class Esr:
         self.state = state or self._fresh()
 
     def update(
-        self, x: NDArray[np.float32], lot_change: NDArray[np.bool_], ln_limit: float = math.inf, /
+        self,
+        x: NDArray[np.float32],
+        lot_change: NDArray[np.bool_],
+        ln_limit: float = math.inf,
+        doubt: NDArray[np.float32] | None = None,
+        /,
     ) -> NDArray[np.float64]:
         """Ln Z after each frame of x (n, d), up to and with the first that reaches ln_limit; later rows are not used.
 
-        lot_change (n,): the frame begins another lot than the frame before it.
+        lot_change (n,): the frame begins another lot than the frame before it. doubt (n,): how many times the variance
+        of the null's reference the mean has that the frame was held against; None: 1.
         """
         state = self.state
         out = np.empty(len(x))
         used = _update(
             np.ascontiguousarray(x, np.float32),
             lot_change,
+            np.ones(len(x), np.float32) if doubt is None else doubt,
             state.frames,
-            (state.total, state.starts, state.lots),
-            (self._base, self._weight, self._lot),
+            (state.total, state.starts, state.lots, state.doubts),
+            (self._base, self._weight, self._lot, self._reference),
             (self._known, self._spread),
-            bool(self._lot.any()),
+            self._lot_frames if self._lot.any() else 0.0,
             ln_limit,
             out,
         )
@@ -106,73 +122,91 @@ class Esr:
         self.state = self._fresh()
 
     def _fresh(self) -> EsrState:
-        shape = (1 + self._levels, _STARTS)
+        shape = (2 + self._levels, _STARTS)
         starts = np.zeros((*shape, self._dims), np.float32)
-        return EsrState(0, np.zeros(self._dims, np.float32), starts, np.zeros((*shape, 2), np.int64))
+        total, lots = np.zeros(self._dims, np.float32), np.zeros((*shape, 2), np.int64)
+        return EsrState(0, total, starts, lots, np.zeros(shape))
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
-def _update(x, lot_change, frames, memory, null, library, lots_matter, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901 - compiled by numba
-    total, starts, lots = memory
-    base, weight, lot_variance = null
-    known, spread = library
-    levels, d = starts.shape[0] - 1, x.shape[1]
-    moved, weighted = np.empty(d, np.float32), np.empty(d, np.float32)
-    spread_now = np.empty((len(known), 1), np.float32)[:, 0]
-    terms = np.empty(2 * levels)
+def _update(x, lot_change, doubt, frames, memory, null, library, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    total, starts, lots, doubts = memory
+    base = null[0]
+    levels, d = starts.shape[0] - 2, x.shape[1]
+    scratch = np.empty((2, d), np.float32), np.empty((len(library[0]), 1), np.float32)[:, 0]
+    terms = np.empty(2 * levels + 1)
     for row in range(len(x)):
-        if lots_matter:
+        if lot_frames > 0:
             if lot_change[row]:
                 lots[:, :, 0] += lots[:, :, 1] * lots[:, :, 1]
                 lots[:, :, 1] = 0
+                starts[-1, 0], lots[-1, 0], doubts[-1, 0] = total, 0, 0.0
             lots[:, :, 1] += 1
+        doubts += doubt[row]
         for i in range(d):
             total[i] += x[row, i]
         frames += 1
-        _promote(frames, total, starts, lots)
-        used = 0
+        _promote(frames, total, starts, lots, doubts)
+        used, active = 0, 0
         for level in range(levels):
             length = 1 << (level + LEVEL_MIN)
+            active += frames >= length
             apart = length >> 1
             for s in range(2):
                 n = length + frames % apart + s * apart
-                if n > frames:
-                    continue
-                over, apart_of = weight[n - 1], spread[:, n - 1]
-                if lots_matter:
-                    closed, run = lots[level + 1, s, 0], lots[level + 1, s, 1]
-                    together = np.float32(closed + run * run)
-                    for i in range(d):
-                        weighted[i] = 1 / (base[n - 1, i] + together * lot_variance[i])
-                    over, apart_of = weighted, _spread(known, weighted, spread_now)
-                chi2 = np.float32(0.0)
-                begun = starts[level + 1, s]
-                for i in range(d):
-                    moved[i] = (total[i] - begun[i]) * over[i]
-                    chi2 += (total[i] - begun[i]) * moved[i]
-                terms[used] = _evidence(chi2, n / length, moved, apart_of, known) + math.log(apart)
-                used += 1
-        out[row] = _mixed(terms[:used], frames, levels)
+                if n <= frames:
+                    found = _window((level + 1, s), n, n / length, memory, null, library, lot_frames > 0, scratch)
+                    terms[used] = found + math.log(apart)
+                    used += 1
+        n = lots[-1, 0, 1]
+        if lot_frames > 0 and 1 << LEVEL_MIN <= n <= len(base):
+            found = _window((levels + 1, 0), n, _LOT_GROWN, memory, null, library, True, scratch)
+            terms[used] = found + math.log(lot_frames)
+            used, active = used + 1, active + 1
+        out[row] = _mixed(terms[:used], active)
         if out[row] >= ln_limit:
             return row + 1
     return len(x)
 
 
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _window(place, n, grown, memory, null, library, lots_matter, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """Evidence of the window of n frames whose start is kept at `place`."""
+    total, starts, lots, doubts = memory
+    base, weight, lot_variance, reference = null
+    known, spread = library
+    moved, weighted = scratch[0][0], scratch[0][1]
+    over, apart_of = weight[n - 1], spread[:, n - 1]
+    doubted = np.float32(n * (doubts[place] - n))
+    if lots_matter or doubted != 0:
+        closed, run = lots[place]
+        together = np.float32(closed + run * run)
+        for i in range(len(total)):
+            weighted[i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
+        over, apart_of = weighted, _spread(known, weighted, scratch[1])
+    chi2 = np.float32(0.0)
+    begun = starts[place]
+    for i in range(len(total)):
+        moved[i] = (total[i] - begun[i]) * over[i]
+        chi2 += (total[i] - begun[i]) * moved[i]
+    return _evidence(chi2, grown, moved, apart_of, known)
+
+
 @njit(cache=True, inline="always")
-def _promote(frames, total, starts, lots):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def _promote(frames, total, starts, lots, doubts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     """Starts whose window outgrows its place move on; a new one begins every few frames."""
-    levels = starts.shape[0] - 1
+    levels = starts.shape[0] - 2
     for level in range(levels, 0, -1):
         apart = 1 << (level + LEVEL_MIN - 2)
         if frames % apart == 0:
-            starts[level, 1], lots[level, 1] = starts[level, 0], lots[level, 0]
+            starts[level, 1], lots[level, 1], doubts[level, 1] = starts[level, 0], lots[level, 0], doubts[level, 0]
             starts[level, 0], lots[level, 0] = starts[level - 1, 1], lots[level - 1, 1]
+            doubts[level, 0] = doubts[level - 1, 1]
     if frames % (1 << (LEVEL_MIN - 1)) == 0:
-        starts[0, 1], lots[0, 1] = starts[0, 0], lots[0, 0]
-        starts[0, 0] = total
-        lots[0, 0] = 0
+        starts[0, 1], lots[0, 1], doubts[0, 1] = starts[0, 0], lots[0, 0], doubts[0, 0]
+        starts[0, 0], lots[0, 0], doubts[0, 0] = total, 0, 0.0
     if frames % (1 << (levels + LEVEL_MIN)) == 0:  # sums stay small, so that float32 holds them
-        for level in range(levels + 1):
+        for level in range(levels + 2):
             starts[level] -= total
         total[:] = 0
 
@@ -219,13 +253,9 @@ def _evidence(chi2, grown, moved, spread, known):  # type: ignore[no-untyped-def
 
 
 @njit(cache=True)
-def _mixed(terms, frames, levels):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def _mixed(terms, active):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     """Log of the windows' sum over the levels that have one."""
     if len(terms) == 0:
         return -np.inf
-    active = 0
-    for level in range(levels):
-        if frames >= 1 << (level + LEVEL_MIN):
-            active += 1
     top = terms.max()
     return top + math.log(np.exp(terms - top).sum()) - math.log(active)

@@ -17,11 +17,15 @@ _FAMILIES_MAX = 2  # that fit equally well and are named together
 
 
 def cause(members: Iterable[Detection], *, with_lot: bool) -> str:
-    """Of each view the clearest detection of each layer counts; of several views the name that fits best."""
+    """Of each view the clearest detection of each layer counts, as a whole before a slice of it.
+
+    Of several views the name that fits best counts.
+    """
     views: dict[str, dict[str, Detection]] = {}
-    for member in sorted(members, key=lambda d: (d.displacement, d.detection_id)):
+    for member in sorted(members, key=lambda d: (d.stream.startswith("embedding:"), d.displacement, d.detection_id)):
         if member.alike:
-            views.setdefault(member.view, {})[member.stream] = member
+            layer = member.stream.split(":")[1]
+            views.setdefault(member.view, {})[layer] = member
     fits = [_of_view(list(layers.values())) for _, layers in sorted(views.items())]
     names, fit = max((item for item in fits if item[0]), key=lambda item: item[1], default=((), 0.0))
     if with_lot and fit < _WITH_LOT_COSINE_MIN and not _OF_MATERIAL.issuperset(names):

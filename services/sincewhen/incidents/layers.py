@@ -13,10 +13,15 @@ def layer_moves(members: Iterable[Detection]) -> tuple[LayerMove, ...]:
 
 
 def _move(view: str, layer: str, members: Sequence[Detection]) -> LayerMove:
-    streams = {f"{kind}:{layer}" for kind in ("embedding", "t2", "spe")}
-    mine = [member for member in members if member.view == view and member.stream in streams]
+    mine = [member for member in members if member.view == view and _of(member.stream, layer)]
     sizes = [member.displacement for member in mine if member.stream.startswith("embedding:")]
     return LayerMove(view=view, layer=layer, moved=bool(mine), displacement=max(sizes, default=None))
+
+
+def _of(stream: str, layer: str) -> bool:
+    kind, _, name = stream.partition(":")
+    name = name.rpartition(":")[0] if kind == "slice" else name
+    return kind in {"embedding", "slice", "t2", "spe"} and name == layer
 
 
 def said(incident: Incident) -> str:

@@ -24,7 +24,7 @@ def likened(incidents: Sequence[Incident], detections: Mapping[str, Detection]) 
 
 def _likened(incident: Incident, members: Iterable[Detection], holders: Mapping[str, Incident]) -> Incident:
     moved = [member for member in members if not member.stream.startswith(_SQUARED)]
-    layers = [member for member in moved if member.stream.startswith("embedding:")]
+    layers = [member for member in moved if member.stream.startswith(("embedding:", "slice:"))]
     voters, share = (layers, 0.5) if layers else (moved, 1.0)
     votes: dict[str, list[float]] = {}
     for voter in voters:

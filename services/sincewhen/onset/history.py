@@ -16,6 +16,7 @@ MERGED = 8
 BLOCKS_MAX = 32
 LEVELS = 6
 ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
+ROWS_SPARSE = 64  # of a stream that has only some of the frames: they reach as far back in time
 ROWS_OPEN = 1024  # while a change is being dated
 
 
@@ -24,16 +25,16 @@ class Blocks:
     """M blocks of the past, oldest first."""
 
     level: NDArray[np.int8]  # (M,)
-    frames: NDArray[np.int64]  # (M,)
+    frames: NDArray[np.int32]  # (M,)
     mean: NDArray[np.float16]  # (M, d)
     first_at_ns: NDArray[np.int64]  # (M,)
     last_at_ns: NDArray[np.int64]  # (M,)
-    lots: NDArray[np.int64]  # (M,) lots that begin in it
+    lots: NDArray[np.int32]  # (M,) lots that begin in it
 
     @staticmethod
     def none(dims: int) -> "Blocks":
-        zero = np.zeros(0, np.int64)
-        return Blocks(np.zeros(0, np.int8), zero, np.zeros((0, dims), np.float16), zero, zero, zero)
+        times, counts = np.zeros(0, np.int64), np.zeros(0, np.int32)
+        return Blocks(np.zeros(0, np.int8), counts, np.zeros((0, dims), np.float16), times, times, counts)
 
     @property
     def columns(self) -> tuple[NDArray[np.generic], ...]:
@@ -117,11 +118,11 @@ class History:
         old = self.blocks
         added = Blocks(
             np.zeros(1, np.int8),
-            np.array([BLOCK]),
+            np.array([BLOCK], np.int32),
             self.x[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
             self.at_ns[start : start + 1],
             self.at_ns[stop - 1 : stop],
-            np.array([int(self.lot[start:stop].sum())]),
+            np.array([self.lot[start:stop].sum()], np.int32),
         )
         merged = Blocks(*(np.concatenate(pair) for pair in zip(old.columns, added.columns, strict=True)))
         self.blocks = _merged(merged)
@@ -140,7 +141,7 @@ class History:
     def from_bytes(data: bytes) -> "History":
         kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], tuple[bytes, bytes, bytes, bytes, bytes, bytes]]
         dims, first, good_ns, (x, at_ns, lot, step), blocks = msgspec.msgpack.decode(data, type=kind)
-        types = (np.int8, np.int64, np.float16, np.int64, np.int64, np.int64)
+        types = (np.int8, np.int32, np.float16, np.int64, np.int64, np.int32)
         columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
         columns[2] = columns[2].reshape(-1, dims)
         return History(
@@ -168,11 +169,11 @@ def _merged(blocks: Blocks) -> Blocks:
         mean = (frames[:, None] * blocks.mean[start:stop].astype(np.float64)).sum(axis=0) / frames.sum()
         one = Blocks(
             np.array([level + 1], np.int8),
-            np.array([frames.sum()]),
+            np.array([frames.sum()], np.int32),
             mean[None].astype(np.float16),
             blocks.first_at_ns[start : start + 1],
             blocks.last_at_ns[stop - 1 : stop],
-            np.array([blocks.lots[start:stop].sum()]),
+            np.array([blocks.lots[start:stop].sum()], np.int32),
         )
         parts = zip(blocks.columns, one.columns, strict=True)
         blocks = Blocks(*(np.concatenate([old[:start], new, old[stop:]]) for old, new in parts))

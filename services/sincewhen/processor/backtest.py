@@ -119,7 +119,7 @@ def _detections(recording: Recording, start: int, arl0: float, profile: Profile)
     scores = score(profile, rest.layers, rest.scalars, n=rest.n, regime=rest.regime)
     found: list[Detection] = []
     for stream, positions in scores.positions.items():
-        run_length = arl0 * len(scores.positions)
+        run_length = profile.run_length(stream, arl0)
         null = profile.null(stream)
         monitor = StreamMonitor(null, run_length, fingerprints=profile.fingerprints(stream))
         source = Source("", "", stream, "", profile, run_length)
@@ -127,8 +127,9 @@ def _detections(recording: Recording, start: int, arl0: float, profile: Profile)
         for first, stop in zip([0, *cuts], [*cuts, rest.n], strict=True):
             if first:
                 monitor.restart()
-            rows = np.flatnonzero(scores.valid[stream][first:stop]) + first
-            events, _ = monitor.update(Rows(positions[rows], rest.numbers[rows], lot[rows], step[rows]))
+            part = slice(first, stop)
+            rows = Rows(positions[part], rest.numbers[part], lot[part], step[part], scores.doubt[part])
+            events, _ = monitor.update(rows.only(scores.valid[stream][part], monitor.owed))
             found.extend(detection(source, event) for event in events)
     return found
 

@@ -38,6 +38,8 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     mean = drifted.mean(axis=0)
     judged = verdict(mean, len(drifted), null)
     low_ns = history.time_of(onset.low)
+    if null.sparse:
+        low_ns = min(low_ns, history.time_of(onset.low - 1) + 1)
     if onset.low <= history.begin and history.good_ns:  # it may have begun before anybody looked
         low_ns = min(low_ns, history.good_ns)
     follows_change = any(onset.low <= at <= onset.high for at in known.changes)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -97,19 +98,42 @@ class Marks:
         )
 
 
+class Owed(msgspec.Struct):
+    """What began with frames that a stream does not have: it begins with the stream's next one."""
+
+    lot: bool = False
+    step: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """Valid frames of one stream, in order."""
+    """Frames of one stream, in order."""
 
     x: NDArray[np.float32]  # (n, d) residuals
     at_ns: NDArray[np.int64]  # (n,)
     lot: NDArray[np.bool_]  # (n,) a lot begins here
     step: NDArray[np.bool_]  # (n,) a lot, supplier lot, sku or recipe begins here
+    doubt: NDArray[np.float32]  # (n,) of the mean that x is about, see Scores
     marks: Marks = field(default_factory=Marks)
 
     def __len__(self) -> int:
         return len(self.x)
 
+    def only(self, keep: NDArray[np.bool_], owed: Owed) -> "Rows":
+        """The frames `keep` (n,) that the stream has; what began in between is theirs. Changes `owed`."""
+        rows = np.flatnonzero(keep)
+        lot, owed.lot = _handed_on(self.lot, rows, owed.lot)
+        step, owed.step = _handed_on(self.step, rows, owed.step)
+        return Rows(self.x[rows], self.at_ns[rows], lot, step, self.doubt[rows], self.marks)
+
     def cut(self, start: int, stop: int) -> "Rows":
         part = slice(start, stop)
-        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.marks)
+        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.doubt[part], self.marks)
+
+
+def _handed_on(begins: NDArray[np.bool_], rows: NDArray[np.intp], owed: bool) -> tuple[NDArray[np.bool_], bool]:  # noqa: FBT001 - one caller
+    """At which of `rows` something began since the row before, and whether something began after the last of them."""
+    if not len(rows):
+        return np.zeros(0, bool), owed or bool(begins.any())
+    count = np.cumsum(begins)
+    return np.diff(count[rows], prepend=-int(owed)) > 0, bool(count[-1] > count[rows[-1]])

@@ -1,5 +1,6 @@
 """Learning: golden frames become a profile that passed its A/A self-test, or a refusal that says what is missing."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
-from sincewhen.profiles.fit import Fitted, fit, fit_bases, known_regimes, lot_codes, slow_ratio
+from sincewhen.profiles.fit import Fitted, fit, fit_bases, fit_partings, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
-from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
+from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest, slice_stream
+from sincewhen.profiles.slices import WINDOW_MIN, only_record
 from sincewhen.profiles.variance import lot_runs, lots_known
 from sincewhen.score.score import score
 from sincewhen_schemas.reference import ReferenceSet
@@ -67,9 +69,10 @@ def build_profile(
         return Refusal(RefusalReason.TOO_FEW_FRAMES, detail)
     first, second = int(frames * BASIS_SHARE), int(frames * _MEAN_SHARE)
     bases = fit_bases(golden.rows(0, first))
+    partings = fit_partings(golden.rows(0, first), bases)
     codes = lot_codes(golden)
     by_lot = codes is not None and lots_known(codes)
-    trial = fit(golden.rows(first, second), bases, by_lot=by_lot)
+    trial = fit(golden.rows(first, second), bases, partings, by_lot=by_lot)
     if not trial.layers and not trial.scalars:
         detail = "no embedding, factor, confidence or signal varies in the golden frames: check the agent's layers"
         return Refusal(RefusalReason.NOTHING_VARIES, detail)
@@ -81,14 +84,16 @@ def build_profile(
     if other is not None:
         return other
     test = _self_test(_profile(golden, trial, subject, SelfTest(0, 0, {}, 0)), golden.rows(second, frames))
-    failed = [f"{stream} ({count})" for stream, count in test.alarms.items() if count > test.alarms_max]
+    over = [stream for stream, count in test.alarms.items() if count > test.alarms_max]
+    failed = [f"{stream} ({test.alarms[stream]})" for stream in over if not stream.startswith("slice:")]
     if failed:
         detail = (
             f"on the last {test.frames} golden frames at a run length of {test.arl0:.0f} at most {test.alarms_max} "
             f"alarms a stream are chance; got more in {', '.join(failed)}: choose a steadier or longer window"
         )
         return Refusal(RefusalReason.SELF_TEST_FAILED, detail)
-    fitted = fit(golden.rows(first, frames), bases, by_lot=by_lot, reference=reference)
+    fitted = fit(golden.rows(first, frames), bases, partings, by_lot=by_lot, reference=reference)
+    fitted = _only_record(fitted, set(test.alarms) - set(over))
     return replace(_profile(golden, fitted, subject, test), reference_sha=reference_sha)
 
 
@@ -153,7 +158,7 @@ def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -
         layers=fitted.layers,
         scalars=fitted.scalars,
         self_test=test,
-        regimes=known_regimes(golden),
+        regimes=fitted.regimes,
         warnings=tuple(warnings),
     )
 
@@ -162,6 +167,27 @@ def _frames_per_week(golden: Golden) -> float:
     """Frames a week of production at the golden frames' usual spacing, pauses included as they occurred."""
     span = int(golden.captured_at_ns[-1] - golden.captured_at_ns[0])
     return golden.n * _WEEK_NS / span if span > 0 else float(golden.n)
+
+
+def _only_record(fitted: Fitted, passed: set[str]) -> Fitted:
+    """Slices that did not pass their own A/A, or were too few frames for it, record and never page."""
+    layers, warnings = dict(fitted.layers), list(fitted.warnings)
+    for name, layer in fitted.layers.items():
+        if layer.slices is None:
+            continue
+        untried = {
+            number
+            for number, part in layer.slices.parts.items()
+            if slice_stream(name, number) not in passed
+            or part.null.n_max < WINDOW_MIN
+            or slow_ratio(part.null) > SLOW_RATIO_MAX
+        }
+        layers[name] = replace(layer, slices=only_record(layer.slices, untried))
+        warnings += [
+            f"slice {number} of {name!r} did not pass its own A/A, or is too few frames for it: it never pages"
+            for number in sorted(untried)
+        ]
+    return replace(fitted, layers=layers, warnings=tuple(warnings))
 
 
 def _self_test(profile: Profile, golden: Golden) -> SelfTest:
@@ -174,17 +200,18 @@ def _self_test(profile: Profile, golden: Golden) -> SelfTest:
         null = profile.null(stream)
         esr = Esr(null)
         rows = np.flatnonzero(scores.valid[stream])
-        x, changed, start = positions[rows], change[rows], 0
+        limit = math.log(max(2.0, len(rows) / 10))
+        x, changed, doubt, start = positions[rows], change[rows], scores.doubt[rows], 0
         alarms[stream] = 0
         while start < len(x):
-            ln_z = esr.update(x[start:], changed[start:], np.log(arl0))
+            ln_z = esr.update(x[start:], changed[start:], limit, doubt[start:])
             start += len(ln_z)
-            if ln_z[-1] >= np.log(arl0):
+            if ln_z[-1] >= limit:
                 alarms[stream] += 1
                 esr.restart()
                 start = _next_lot(changed, start) if null.sigma2_lot.any() else start
-    limit = int(poisson.ppf(_SELF_TEST_QUANTILE, golden.n / arl0))
-    return SelfTest(golden.n, arl0, alarms, limit)
+    alarms_max = int(poisson.ppf(_SELF_TEST_QUANTILE, golden.n / arl0))
+    return SelfTest(golden.n, arl0, alarms, alarms_max)
 
 
 def _next_lot(changed: NDArray[np.bool_], start: int) -> int:

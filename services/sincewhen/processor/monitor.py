@@ -8,7 +8,6 @@ change is looked for across its direction. At the end all open events end and th
 
 import math
 from dataclasses import dataclass, field, replace
-from typing import Literal
 
 import msgspec
 import numpy as np
@@ -17,19 +16,20 @@ from numpy.typing import NDArray
 from sincewhen.detect.esr import Esr, EsrState
 from sincewhen.detect.gate import verdict
 from sincewhen.detect.next_change import DIMS_MIN, RENEWED_EVERY, STABLE_LOOKS, NextChange, NextState
-from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, History
+from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
-from sincewhen.processor.event import Event, Rows
+from sincewhen.processor.event import Event, Owed, Rows
 from sincewhen.processor.past import Past, alike, remembered
 from sincewhen.profiles.null import StreamNull
+from sincewhen_schemas.messages import DatingStatus
 
 CONFIRMED_AFTER = 50
 REFINED_AFTER = 200
 REOPEN_WITHIN = 64
 OPEN_MAX = 8
 MUTED_MAX = 8
-_LOOK_EVERY = 64
+_LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
 _NEWEST, _STILL_SHARE = 32, 0.25  # frames, and the share of its displacement, by which a change is still there
 
@@ -56,6 +56,7 @@ class _Head(msgspec.Struct):
     ended: Event | None = None  # less than REOPEN_WITHIN rows ago
     muted: list[Muted] = msgspec.field(default_factory=list)
     endings: list[Past] = msgspec.field(default_factory=list)  # changes that ended
+    owed: Owed = msgspec.field(default_factory=Owed)
 
 
 @dataclass(slots=True)
@@ -71,7 +72,7 @@ class MonitorState:
 
 @dataclass(slots=True)
 class StreamMonitor:
-    """One stream of one profile at one run length. Feed only valid rows, in order.
+    """One stream of one profile at one run length. Feed only the frames that the stream has, in order.
 
     fingerprints (F, d); good_ns: when the stream was last known to be in control, before the first row.
     """
@@ -139,6 +140,11 @@ class StreamMonitor:
         return [item.event for item in self._head.open]
 
     @property
+    def owed(self) -> Owed:
+        """What the next row begins, because frames that the stream does not have did."""
+        return self._head.owed
+
+    @property
     def is_paging(self) -> bool:
         """Out of control by more than lots differ by nature."""
         return any(item.event.verdict == "paging" for item in self._head.open)
@@ -159,7 +165,7 @@ class StreamMonitor:
     def _watch(self, rows: Rows, at: int, events: list[Event], ln_z: NDArray[np.float32]) -> int:
         head = self._head
         limit = math.log(self.arl0)
-        found = self._esr.update(rows.x[at:], rows.lot[at:], limit)
+        found = self._esr.update(rows.x[at:], rows.lot[at:], limit, rows.doubt[at:])
         stop = at + len(found)
         ln_z[at:stop] = found
         self._take(rows.cut(at, stop))
@@ -197,6 +203,8 @@ class StreamMonitor:
     def _until_look(self, newest: Open) -> int:
         """Frames until something is due."""
         due = [mark - newest.age for mark in (CONFIRMED_AFTER, REFINED_AFTER) if mark > newest.age]
+        if newest.age < CONFIRMED_AFTER and newest.event.verdict == "recorded":
+            due.append(_LOOK_SOON - newest.age % _LOOK_SOON)
         if newest.age >= REFINED_AFTER:
             due.append(RENEWED_EVERY - (newest.age - REFINED_AFTER) % RENEWED_EVERY)
         if not self.is_paging:
@@ -211,10 +219,15 @@ class StreamMonitor:
         )
 
     def _dated_by_age(self, newest: Open, rows: Rows) -> list[Event]:
-        if newest.age not in {CONFIRMED_AFTER, REFINED_AFTER}:
-            return []
-        dating: Literal["confirmed", "refined"] = "confirmed" if newest.age == CONFIRMED_AFTER else "refined"
         known = newest.event
+        if newest.age == CONFIRMED_AFTER:
+            dating: DatingStatus = "confirmed"
+        elif newest.age == REFINED_AFTER:
+            dating = "refined"
+        elif newest.age < CONFIRMED_AFTER and self._is_large(newest):
+            dating = "provisional"
+        else:
+            return []
         if not self._still_there(known):  # what is over by now can't be dated better than while it was seen
             at, at_ns = self._head.rows - 1, int(self._state.history.at_ns[-1])
             newest.event = replace(known, version=known.version + 1, status=dating, dating=dating, at=at, at_ns=at_ns)
@@ -227,6 +240,14 @@ class StreamMonitor:
             event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
         newest.event = event
         return [event]
+
+    def _is_large(self, newest: Open) -> bool:
+        """Whether a few frames more show that a change that was only recorded is worth a page."""
+        if newest.event.verdict == "paging" or newest.before:
+            return False
+        history = self._state.history
+        rows = history.x[max(0, newest.event.since - history.first) :][-self.null.n_max :].astype(np.float32)
+        return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
 
     def _still_there(self, known: Event) -> bool:
         mean = self._state.history.x[-_NEWEST:].mean(axis=0, dtype=np.float64)
@@ -265,7 +286,8 @@ class StreamMonitor:
         state.history.push(rows.x, rows.at_ns, rows.lot, rows.step)
         state.head.rows += len(rows)
         dating = state.head.open and state.head.open[-1].age < REFINED_AFTER
-        state.history.trim(ROWS_OPEN if dating else max(ROWS_CALM, min(ROWS_OPEN, 2 * self.null.n_max)))
+        calm = ROWS_SPARSE if self.null.sparse else ROWS_CALM
+        state.history.trim(ROWS_OPEN if dating else max(calm, min(ROWS_OPEN, 2 * self.null.n_max)))
 
     def _open(self, ln_z: float, rows: Rows) -> Event:
         state, head = self._state, self._head

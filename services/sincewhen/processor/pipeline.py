@@ -147,14 +147,13 @@ class Pipeline:
                 source = self._source(record.station_id, event.view, stream, view)
                 said = Closing(by=control.actor, why=control.reason)
                 outputs.detections.append(structs.replace(detection(source, closed), closed=said))
-        weight = 1 / (self.plant.budget_stations * len(profile.streams))
-        run_length = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
+        frames = arl0(profile.frames_per_week, self.plant.pages_per_week, 1 / self.plant.budget_stations)
         view.memory.profile_sha = event.profile_sha
         view.subgroups, view.opinions = {}, {}
         view.monitors = {
             stream: StreamMonitor(
                 profile.null(stream),
-                run_length,
+                profile.run_length(stream, frames),
                 fingerprints=profile.fingerprints(stream),
                 good_ns=profile.golden_until_ns,
             )
@@ -235,18 +234,17 @@ class Pipeline:
         for stream, monitor in view.monitors.items():
             gap_ns = spacing * monitor.null.n_max
             cuts = breaks(at_ns, memory.last_captured_at_ns, gap_ns)
-            keep = scores.valid[stream]
+            keep, x = scores.valid[stream], scores.positions[stream]
             ln_z[stream] = np.full(frames.n, np.nan, np.float32)
             source = self._source(frames.station_id, frames.view, stream, view)
             for start, stop in zip([0, *cuts], [*cuts, frames.n], strict=True):
                 if start in cuts:
                     monitor.restart()
-                rows = np.flatnonzero(keep[start:stop]) + start
-                x = scores.positions[stream][rows]
-                seen = Rows(x, at_ns[rows], lot_change[rows], step[rows], marks[stream])
-                events, ln_z[stream][rows] = monitor.update(seen)
+                part = slice(start, stop)
+                frames_of = Rows(x[part], at_ns[part], lot_change[part], step[part], scores.doubt[part], marks[stream])
+                events, ln_z[stream][part][keep[part]] = monitor.update(frames_of.only(keep[part], monitor.owed))
                 outputs.detections.extend(detection(source, event) for event in events)
-            opinions(view, frames, source, scores.positions[stream], keep, cuts, outputs)
+            opinions(view, frames, source, x, keep, cuts, outputs)
         settle(view, scores, int(at_ns[-1]))
         return ln_z
 

@@ -50,7 +50,7 @@ def marks_of(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
 
 
 def _optical(stream: str) -> bool:
-    return stream.startswith(("embedding:", "t2:", "spe:", "factor:"))
+    return stream.startswith(("embedding:", "slice:", "t2:", "spe:", "factor:"))
 
 
 def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
@@ -122,6 +122,7 @@ def status_of(
         frames=memory.frames,
         last_captured_at_ns=memory.last_captured_at_ns,
         missing=tuple(missing),
+        new_regime_share=round(memory.new_regime_share, 3),
         learning_since_ns=memory.state_since_ns if learning and memory.state_since_ns else None,
     )
 

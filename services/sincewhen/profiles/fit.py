@@ -7,17 +7,18 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import Basis, apply_basis, fit_basis
 from sincewhen.profiles.golden import Golden
-from sincewhen.profiles.library import fit_library
+from sincewhen.profiles.library import fit_library, half_whitening
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import LayerProfile, ScalarProfile
+from sincewhen.profiles.regime import FRAMES_MIN, fit_regimes, known_regimes, left_out, regime_names, residuals
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
+from sincewhen.profiles.slices import Parting, fit_parting, fit_slices
 from sincewhen.profiles.variance import Runs, stream_null
 from sincewhen_schemas.frames import Strings
 from sincewhen_schemas.reference import ReferenceSet
 
 DIMS_MAX = 64
 _FRAMES_PER_DIM = 10
-_REGIME_FRAMES_MIN = 100
 _ONE_VALUE_MAX = 0.95  # share of golden frames that may carry one and the same value
 _MEASURED_MIN = 0.8  # share of golden frames that must carry a scalar
 
@@ -27,6 +28,7 @@ class Fitted:
     layers: dict[str, LayerProfile]
     scalars: dict[str, ScalarProfile]
     warnings: tuple[str, ...]
+    regimes: dict[str, float]
 
 
 def fit_bases(golden: Golden) -> dict[str, Basis]:
@@ -35,34 +37,56 @@ def fit_bases(golden: Golden) -> dict[str, Basis]:
     return {name: fit_basis(values, k) for name, values in golden.layers.items() if np.ptp(values, axis=0).any()}
 
 
-def fit(golden: Golden, bases: dict[str, Basis], *, by_lot: bool, reference: ReferenceSet | None = None) -> Fitted:
-    """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases have not seen.
+def fit_partings(golden: Golden, bases: dict[str, Basis]) -> dict[str, Parting]:
+    """Semantic slices of the widest layer, which in image models is the deepest, on the frames of its basis."""
+    if not bases:
+        return {}
+    layer = max(bases, key=lambda name: (len(bases[name].center), name))
+    coordinates = apply_basis(bases[layer], golden.layers[layer])[0].astype(np.float64)
+    names = regime_names(golden.regime, known_regimes(golden.regime), golden.n)
+    x = np.asarray(residuals(coordinates, names, fit_regimes(coordinates, names)), np.float64)
+    parting = fit_parting(x, half_whitening(bases[layer]))
+    return {} if parting is None else {layer: parting}
+
+
+def fit(
+    golden: Golden,
+    bases: dict[str, Basis],
+    partings: dict[str, Parting],
+    *,
+    by_lot: bool,
+    reference: ReferenceSet | None = None,
+) -> Fitted:
+    """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases and partings have not seen.
 
     by_lot: its lots are enough to tell how lots differ.
     """
+    known = known_regimes(golden.regime)
+    names = regime_names(golden.regime, known, golden.n)
+    judged = np.isin(names.astype(str), list(known))
+    warnings = [
+        f"{name!r} is judged as a new regime: {count} golden frames, needs {FRAMES_MIN}"
+        for name, count in left_out(golden.regime, known).items()
+    ]
+    golden, names = golden.take(judged), names[judged]
     codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
-    names = regimes(golden)
     layers: dict[str, LayerProfile] = {}
     scalars: dict[str, ScalarProfile] = {}
-    warnings: list[str] = []
     raw = dict(golden.scalars)
     for layer, basis in bases.items():
         coordinates, raw[f"t2:{layer}"], raw[f"spe:{layer}"] = apply_basis(basis, golden.layers[layer])
-        residuals = coordinates.astype(np.float64)
-        means: dict[str, NDArray[np.float32]] = {}
-        for name in sorted(set(names.tolist())):
-            rows = names == name
-            means[name] = residuals[rows].mean(axis=0).astype(np.float32)
-            residuals[rows] -= means[name]
-        library = fit_library(basis, layer, reference, residuals, golden.decision)
-        layers[layer] = LayerProfile(basis, means, stream_null(residuals, codes), library)
+        own = fit_regimes(coordinates.astype(np.float64), names)
+        x = np.asarray(residuals(coordinates.astype(np.float64), names, own), np.float64)
+        library = fit_library(basis, layer, reference, x, golden.decision)
+        slices = fit_slices(partings[layer], x, codes) if layer in partings else None
+        layers[layer] = LayerProfile(basis, own, stream_null(x, codes), library, slices)
     for stream in sorted(raw):
-        scalar = _fit_scalar(raw[stream], codes)
+        scalar = _fit_scalar(raw[stream], names, codes)
         if isinstance(scalar, str):
             warnings.append(f"{stream} is left out: {scalar}")
         else:
             scalars[stream] = scalar
-    return Fitted(layers, scalars, tuple(warnings))
+    return Fitted(layers, scalars, tuple(warnings), known)
 
 
 def lot_codes(golden: Golden) -> NDArray[np.int64] | None:
@@ -77,21 +101,6 @@ def codes_of(names: Strings | None) -> NDArray[np.int64] | None:
     return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def regimes(golden: Golden) -> NDArray[np.object_]:
-    """Each frame's regime (G,); a single one, or too small a one to have a mean of its own, is ""."""
-    if golden.regime is None:
-        return np.full(golden.n, "", object)
-    found, counts = np.unique(golden.regime.astype(str), return_counts=True)
-    if len(found) == 1 or counts.min() < _REGIME_FRAMES_MIN:
-        return np.full(golden.n, "", object)
-    return golden.regime
-
-
-def known_regimes(golden: Golden) -> tuple[str, ...]:
-    """Operating conditions that the golden frames hold, the unnamed one too where any frame names none."""
-    return ("",) if golden.regime is None else tuple(sorted(set(golden.regime.astype(str).tolist())))
-
-
 def slow_ratio(null: StreamNull) -> float:
     """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show.
 
@@ -102,7 +111,7 @@ def slow_ratio(null: StreamNull) -> float:
     return float(np.mean(last / half))
 
 
-def _fit_scalar(values: NDArray[np.float64], codes: Runs) -> ScalarProfile | str:
+def _fit_scalar(values: NDArray[np.float64], names: Strings, codes: Runs) -> ScalarProfile | str:
     seen = np.isfinite(values)
     if seen.mean() < _MEASURED_MIN:
         return f"measured in {seen.mean():.0%} of the golden frames, needs {_MEASURED_MIN:.0%}"
@@ -110,7 +119,7 @@ def _fit_scalar(values: NDArray[np.float64], codes: Runs) -> ScalarProfile | str
     if commonest > _ONE_VALUE_MAX:
         return f"it is one value in {commonest:.0%} of the golden frames, may be in {_ONE_VALUE_MAX:.0%}"
     quantiles = fit_quantiles(values[seen])
-    scores = normal_scores(quantiles, values[seen])
-    mean = float(scores.mean())
-    null = stream_null((scores - mean)[:, None], codes.of(seen))
-    return ScalarProfile(quantiles, mean, null)
+    scores = normal_scores(quantiles, values[seen])[:, None]
+    own = fit_regimes(scores, names[seen])
+    null = stream_null(np.asarray(residuals(scores, names[seen], own), np.float64), codes.of(seen))
+    return ScalarProfile(quantiles, float(scores.mean()), own, null)

@@ -26,7 +26,10 @@ class Golden:
 
     def rows(self, start: int, stop: int) -> "Golden":
         """The frames start..stop-1."""
-        cut = slice(start, stop)
+        return self.take(slice(start, stop))
+
+    def take(self, cut: slice | NDArray[np.bool_]) -> "Golden":
+        """Some of the frames, in order."""
         return Golden(
             captured_at_ns=self.captured_at_ns[cut],
             layers={name: values[cut] for name, values in self.layers.items()},

@@ -5,8 +5,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
-
 
 @dataclass(frozen=True, slots=True)
 class StreamNull:
@@ -25,10 +23,11 @@ class StreamNull:
     sigma2_lot: NDArray[np.float32]  # (d,)
     sigma2_shift: NDArray[np.float32]  # (d,)
     shifts: int  # golden runs of a shift, 0 = unknown
-    lot_score_limit: NDArray[np.float32]  # (levels,), see `lot_score`; empty where lots are unknown
+    lot_score_limit: float  # see `lot_score`; 0 where lots are unknown
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
+    sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
 
     @property
     def dims(self) -> int:
@@ -47,7 +46,7 @@ class StreamNull:
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
         """How unusual a lot with this mean (d,) over some frames is: chi-square against between-lot variance and noise.
 
-        lot_score_limit[j] is what no lot like the golden ones reaches over LOT_FRAMES * 2^j frames.
+        No lot like the golden ones reaches lot_score_limit.
         """
         noise = self.vt[min(frames, self.n_max) - 1] / frames
         natural = self.sigma2_lot + self.sigma2_shift + noise

@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from sincewhen.profiles.embedding import Basis
 from sincewhen.profiles.library import Library
 from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.regime import Regime
+from sincewhen.profiles.slices import Slice, Slices
 
 PROFILE_SCHEMA = 3
 _ARRAY = 1
@@ -18,20 +20,22 @@ _ARRAY = 1
 
 @dataclass(frozen=True, slots=True)
 class LayerProfile:
-    """One layer: its basis, each regime's mean (k,), the null of the residuals, and what known causes do to it."""
+    """One layer: its basis, its regimes, the null of the residuals, what known causes do to it, its semantic slices."""
 
     basis: Basis
-    regime_mean: dict[str, NDArray[np.float32]]
+    regimes: dict[str, Regime]
     null: StreamNull
     library: Library | None = None
+    slices: Slices | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class ScalarProfile:
-    """One scalar: golden quantiles (2, m), the mean of its normal scores, and their null."""
+    """One scalar: golden quantiles (2, m), the regimes of its normal scores, and the null of their residuals."""
 
     quantiles: NDArray[np.float64]
-    mean: float
+    mean: float  # of the normal scores
+    regimes: dict[str, Regime]
     null: StreamNull
 
 
@@ -61,27 +65,61 @@ class Profile:
     scalars: dict[str, ScalarProfile]
     self_test: SelfTest
     warnings: tuple[str, ...]
-    regimes: tuple[str, ...] = ("",)  # operating conditions that the golden frames hold; ("",) = one, whatever its name
+    regimes: dict[str, float]  # operating conditions that are judged: share of golden frames; "" = all are one
     reference_sha: str = ""  # of the reference set that its fingerprints come from
 
     @property
     def streams(self) -> tuple[str, ...]:
-        """Every stream that the profile can judge; an embedding brings its T² and SPE, which are scalars."""
-        return (*(f"embedding:{layer}" for layer in self.layers), *self.scalars)
+        """Every stream that can be judged; an embedding brings its slices, and T² and SPE, which are scalars."""
+        slices = [slice_stream(layer, number) for layer in self.layers for number in self.parts(layer)]
+        return (*(f"embedding:{layer}" for layer in self.layers), *slices, *self.scalars)
+
+    def parts(self, layer: str) -> dict[int, Slice]:
+        """The layer's semantic slices by number."""
+        slices = self.layers[layer].slices
+        return {} if slices is None else slices.parts
 
     def null(self, stream: str) -> StreamNull:
-        kind, _, name = stream.partition(":")
+        kind, name, part = _parsed(stream)
+        if kind == "slice":
+            return self.parts(name)[part].null
         return self.layers[name].null if kind == "embedding" else self.scalars[stream].null
 
     def library(self, stream: str) -> Library | None:
         """What is known of causes in this stream; scalars have none."""
-        kind, _, name = stream.partition(":")
-        return self.layers[name].library if kind == "embedding" else None
+        kind, name, _ = _parsed(stream)
+        return self.layers[name].library if kind in {"embedding", "slice"} else None
+
+    def run_length(self, stream: str, frames: float) -> float:
+        """ARL0 in the stream's own frames where all streams together may alarm once in so many frames of the view.
+
+        All slices of a layer have the weight of one stream.
+        """
+        sliced = [layer for layer in self.layers if self.parts(layer)]
+        weights = len(self.layers) + len(self.scalars) + len(sliced)
+        kind, name, part = _parsed(stream)
+        if kind != "slice":
+            return frames * weights
+        parts = self.parts(name)
+        return frames * weights * len(parts) * parts[part].share
 
     def fingerprints(self, stream: str) -> NDArray[np.float32] | None:
         """Directions (D, k) that the stream's detector looks along."""
         library = self.library(stream)
         return None if library is None else library.directions
+
+
+def slice_stream(layer: str, number: int) -> str:
+    """The name of a slice's stream."""
+    return f"slice:{layer}:{number}"
+
+
+def _parsed(stream: str) -> tuple[str, str, int]:
+    kind, _, name = stream.partition(":")
+    if kind != "slice":
+        return kind, name, -1
+    layer, _, number = name.rpartition(":")
+    return kind, layer, int(number)
 
 
 def encode_profile(profile: Profile) -> bytes:

@@ -12,15 +12,17 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import fdtri
 
-from sincewhen.profiles.null import LOT_FRAMES, StreamNull
+from sincewhen.profiles.null import StreamNull
 
 LOTS_MIN = 10
+LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
 _SHIFTS_MIN = 6  # runs of a shift in the golden frames
 _LOTS_IN_PART_MIN = 4  # a part of the golden frames, of which the whole holds LOTS_MIN
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 _VT_FLOOR = 0.05
 _NEW_LOT_P = 1e-4
+_NEW_LOT_MARGIN = 2.0
 
 Floats = NDArray[np.float64]
 
@@ -77,7 +79,7 @@ def stream_null(x: Floats, runs: Runs | None = None) -> StreamNull:
         sigma2_lot=sigma2_lot.astype(np.float32),
         sigma2_shift=sigma2_shift.astype(np.float32),
         shifts=shifts,
-        lot_score_limit=_lot_score_limit(x, known, within) if len(known) >= LOTS_MIN else np.zeros(0, np.float32),
+        lot_score_limit=_lot_score_limit(x, known, within) if len(known) >= LOTS_MIN else 0.0,
         phi=phi.astype(np.float32),
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
@@ -128,32 +130,33 @@ def _split_lots(
     return sigma2 * plug_in, np.maximum(total - together[:, None] * sigma2, residual)
 
 
-def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> NDArray[np.float32]:
-    """Per level the score that a lot like the golden ones does not reach, each held against all others: (levels,).
+def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> float:
+    """The score that no window of a lot like the golden ones reaches, each of those held against all others.
 
     The F quantile of a new lot, over as many directions as the scores' spread tells (Satterthwaite 1946), each with a
-    variance that so many lots tell; and never less than what a golden lot reached.
+    variance that so many lots tell. That is a normal tail: on real pictures twice the greatest golden score is safer.
     """
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
     sizes = np.array([b - a for a, b in runs])[:, None]
     floor = _VT_FLOOR * vt[0]
-    scores: list[list[Floats]] = [[] for _ in range(max(1, int(math.log2(len(vt) / LOT_FRAMES)) + 1))]
+    lengths = [LOT_FRAMES << level for level in range(max(1, int(math.log2(len(vt) / LOT_FRAMES)) + 1))]
+    scores: dict[int, list[Floats]] = {length: [] for length in lengths}
     for lot, (a, b) in enumerate(runs):
         others = np.delete(means, lot, axis=0)
         spread = np.maximum(others.var(axis=0, ddof=1) - np.mean(vt[-1] / np.delete(sizes, lot, axis=0), axis=0), 0)
-        for level, found in enumerate(scores):
-            n = min(LOT_FRAMES << level, b - a, len(vt))
+        for length, found in scores.items():
+            n = min(length, b - a, len(vt))
             windows = x[a : b - (b - a) % n].reshape(-1, n, x.shape[1]).mean(axis=1) - others.mean(axis=0)
             noise = np.maximum(vt[n - 1], floor) / n
             found.append(np.sum(windows**2 / (spread + noise), axis=1))
-    return np.array([_new_lot(np.concatenate(found), len(runs), x.shape[1]) for found in scores], np.float32)
+    return max(_new_lot(np.concatenate(found), len(runs), x.shape[1]) for found in scores.values())
 
 
 def _new_lot(scores: Floats, lots: int, dims: int) -> float:
     mean = float(scores.mean())
     directions = min(max(2 * mean**2 / max(float(scores.var()), 1e-12), 1.0), dims)
     tail = fdtri(directions, directions * (lots - 1), 1 - _NEW_LOT_P)
-    return max(float(scores.max()), mean * float(tail))
+    return max(_NEW_LOT_MARGIN * float(scores.max()), mean * float(tail))
 
 
 def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:

@@ -1,5 +1,6 @@
 """Positions of a batch in every stream of a profile."""
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -7,10 +8,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import apply_basis
-from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile
+from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile, slice_stream
+from sincewhen.profiles.regime import doubts, regime_names, residuals
 from sincewhen.profiles.scalar import normal_scores
 from sincewhen_schemas.frames import Strings
 
+_FAR = math.log(2.0)  # T² or SPE beyond twice the golden frames' greatest
 Positions = NDArray[np.float32]
 Mask = NDArray[np.bool_]
 
@@ -21,7 +24,8 @@ class Scores:
 
     positions: dict[str, Positions]  # (n, d) each
     valid: dict[str, Mask]  # (n,) each
-    new_regime: Mask  # (n,) frames of an operating condition that the profile does not know
+    new_regime: Mask  # (n,) frames of a condition that the profile does not know, or far from all golden frames
+    doubt: NDArray[np.float32]  # (n,) variance of the mean they are held against, over that of the null's reference
 
 
 def score(
@@ -35,28 +39,21 @@ def score(
 ) -> Scores:
     """Score n frames. A stream of the profile that the batch does not carry is all invalid."""
     present = present or {}
-    known, names = _regimes(profile, regime, n)
+    names = regime_names(regime, profile.regimes, n)
+    known = np.ones(n, bool) if set(profile.regimes) == {""} else np.isin(names.astype(str), list(profile.regimes))
     positions: dict[str, Positions] = {}
     valid: dict[str, Mask] = {}
+    far = np.zeros(n, bool)
     for layer, fitted in profile.layers.items():
         seen = np.zeros(n, bool) if layer not in layers else present.get(layer, np.ones(n, bool)) & known
-        _score_layer(profile, layer, fitted, layers.get(layer), seen, names, positions, valid)
+        far |= _score_layer(profile, layer, fitted, layers.get(layer), seen, names, positions, valid)
     for stream, scalar in profile.scalars.items():
         if stream.startswith(("t2:", "spe:")):
             continue
         values = np.asarray(scalars.get(stream, np.full(n, np.nan)), np.float64)
         seen = np.isfinite(values) & known
-        positions[stream], valid[stream] = _scalar(scalar, values, seen), seen
-    return Scores(positions, valid, ~known)
-
-
-def _regimes(profile: Profile, regime: Strings | None, n: int) -> tuple[Mask, Strings]:
-    """Which frames run in a regime of the profile, and each frame's regime."""
-    if regime is None:
-        return np.ones(n, bool), np.full(n, "", object)
-    known = np.ones(n, bool) if profile.regimes == ("",) else np.isin(regime.astype(str), profile.regimes)
-    one = all(set(layer.regime_mean) == {""} for layer in profile.layers.values())
-    return known, np.full(n, "", object) if one else regime
+        positions[stream], valid[stream] = _scalar(scalar, values, seen, names), seen
+    return Scores(positions, valid, ~known | far, doubts(names, profile.regimes))
 
 
 def _score_layer(
@@ -68,23 +65,34 @@ def _score_layer(
     regimes: Strings,
     positions: dict[str, Positions],
     valid: dict[str, Mask],
-) -> None:
+) -> Mask:
+    """Fills positions and valid; which frames (n,) lie far from all golden ones."""
     n, k = len(seen), fitted.null.dims
+    far = np.zeros(n, bool)
     coordinates = np.zeros((n, k), np.float32)
     t2, spe = np.zeros(n), np.zeros(n)
     if values is not None and values.shape[1] != len(fitted.basis.center):
         seen = np.zeros(n, bool)
     if values is not None and seen.any():
         coordinates[seen], t2[seen], spe[seen] = apply_basis(fitted.basis, values[seen].astype(np.float32))
-        for name, mean in fitted.regime_mean.items():
-            coordinates[seen & (regimes == name)] -= mean
+        coordinates[seen] = residuals(coordinates[seen], regimes[seen], fitted.regimes)
     positions[f"embedding:{layer}"], valid[f"embedding:{layer}"] = coordinates, seen
+    if fitted.slices is not None:
+        number = np.where(seen, fitted.slices.parting.of(coordinates), -1)
+        for part, own in fitted.slices.parts.items():
+            stream = slice_stream(layer, part)
+            valid[stream] = number == part
+            positions[stream] = np.zeros((n, k), np.float32)
+            positions[stream][valid[stream]] = coordinates[valid[stream]] - own.mean
     for stream, raw in ((f"t2:{layer}", t2), (f"spe:{layer}", spe)):
         if stream in profile.scalars:
-            positions[stream], valid[stream] = _scalar(profile.scalars[stream], raw, seen), seen
+            fits = profile.scalars[stream]
+            positions[stream], valid[stream] = _scalar(fits, raw, seen, regimes), seen
+            far |= seen & (raw > fits.quantiles[0, -1] + _FAR)
+    return far
 
 
-def _scalar(scalar: ScalarProfile, values: NDArray[np.float64], seen: Mask) -> Positions:
+def _scalar(scalar: ScalarProfile, values: NDArray[np.float64], seen: Mask, regimes: Strings) -> Positions:
     scores = np.zeros((len(values), 1), np.float32)
-    scores[seen, 0] = normal_scores(scalar.quantiles, values[seen]) - scalar.mean
+    scores[seen] = residuals(normal_scores(scalar.quantiles, values[seen])[:, None], regimes[seen], scalar.regimes)
     return scores
