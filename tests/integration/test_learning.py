@@ -64,7 +64,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         proposed = next(line for line in before.output.splitlines() if "sincewhen profile build" in line)
         built = command(server, *shlex.split(proposed.partition(": sincewhen ")[2]))
         assert built.exit_code == 0, built.output
-        command(server, "profile", "activate", json.loads(built.output)["sha"], "--reason", "A/A passed")
+        command(server, "profile", "activate", json.loads(built.output)["sha"], "--why", "A/A passed", "--by", "eve")
         for start in range(GOLDEN, END, 50):
             if start not in LOST:
                 server.send(batch(data, start, start + 50))

@@ -3,7 +3,10 @@
 import hashlib
 from collections.abc import Iterable
 
-from sincewhen.detect.naming import UNKNOWN
+from sincewhen.incidents.cause import cause
+from sincewhen.incidents.layers import layer_moves
+from sincewhen.incidents.likeness import likened
+from sincewhen.incidents.rebaselining import closing, is_new_level
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
@@ -13,8 +16,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per station while it is open, oldest first. Only the newest version of a detection counts.
 
     A detection belongs to the running incident if it was worth a page before all members had ended, or if its onset
-    lies before the incident's end. What was found across the direction of an open change is a second incident beside
-    it. `recorded` detections make no incident.
+    lies before the incident's end; once people re-baselined, no more. What was found across the direction of an open
+    change is a second incident beside it. `recorded` detections make no incident.
     """
     latest: dict[str, Detection] = {}
     for detection in detections:
@@ -29,7 +32,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
             newest.append(detection)
         else:
             groups.append([detection])
-    return sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
+    incidents = sorted((_incident(group) for group in groups), key=lambda i: (i.opened_at_ns, i.incident_id))
+    return likened(incidents, latest)
 
 
 def primary(members: Iterable[Detection]) -> Detection:
@@ -48,17 +52,12 @@ def _alike(group: list[Detection], detection: Detection) -> bool:
 
 
 def _belongs(group: list[Detection], detection: Detection) -> bool:
+    if closing(group) is not None and detection.profile_sha != group[0].profile_sha:
+        return False
     if any(member.until_ns is None or _paged(detection) <= member.updated_at_ns for member in group):
         return True
     until = primary(group).until_ns
     return until is not None and detection.since_ns <= until
-
-
-def _cause(members: Iterable[Detection]) -> str:
-    """The name that fits best among those that the members have."""
-    named = [member for member in members if member.cause != UNKNOWN]
-    best = max(named, key=lambda d: (d.cause_cosine, d.detection_id), default=None)
-    return UNKNOWN if best is None else best.cause
 
 
 def _paged(detection: Detection) -> int:
@@ -83,7 +82,8 @@ def _incident(group: list[Detection]) -> Incident:
         station_id=first.station_id,
         status="ended" if ended else "open",
         severity="page",
-        cause=_cause(group),
+        cause=cause(group, with_lot=chief.with_lot),
+        with_lot=chief.with_lot,
         dating=chief.dating,
         opened_at_ns=opened_at_ns,
         since_ns=chief.since_ns,
@@ -94,6 +94,9 @@ def _incident(group: list[Detection]) -> Incident:
         shape=chief.shape if ended or chief.until_ns is None else _lasting(group, chief),
         p_ramp=chief.p_ramp,
         streams=tuple(sorted({member.stream for member in group})),
+        layers=layer_moves(group),
+        new_level=is_new_level(group),
+        closed=closing(group),
         detection_ids=tuple(sorted(member.detection_id for member in group)),
         updated_at_ns=max(member.updated_at_ns for member in group),
     )

@@ -26,12 +26,10 @@ class Source:
 
 def detection(source: Source, event: Event) -> Detection:
     """The same event of the same stream and profile always has the same id."""
-    parts = (source.station_id, source.view, source.stream, source.profile_sha, event.ordinal, event.alarm_at_ns)
-    key = "\n".join(map(str, parts))
-    named = _named(source, event)
+    named, like = _named(source, event), event.like
     before, after = _values(source, event)
     return Detection(
-        detection_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        detection_id=_id(source, event.ordinal, event.alarm_at_ns),
         version=event.version,
         station_id=source.station_id,
         view=source.view,
@@ -57,9 +55,14 @@ def detection(source: Source, event: Event) -> Detection:
         cause=named.cause,
         cause_cosine=named.cosine,
         cause_strength=named.strength,
+        alike=named.alike,
         limit_share=named.near,
+        layers=tuple(source.profile.layers),
         across=event.across,
+        with_lot=event.with_lot,
         seen_before=event.seen_before,
+        like_id=None if like is None else _id(source, like.ordinal, like.alarm_at_ns),
+        like_cosine=0.0 if like is None else like.cosine,
         new_level=event.new_level,
         contradicted=event.contradicted,
         ln_z=event.ln_z,
@@ -68,6 +71,11 @@ def detection(source: Source, event: Event) -> Detection:
         model_version=source.profile.model_version,
         updated_at_ns=event.at_ns,
     )
+
+
+def _id(source: Source, ordinal: int, alarm_at_ns: int) -> str:
+    parts = (source.station_id, source.view, source.stream, source.profile_sha, ordinal, alarm_at_ns)
+    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
 
 
 def _named(source: Source, event: Event) -> Name:
