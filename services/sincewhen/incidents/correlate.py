@@ -10,6 +10,7 @@ from sincewhen.incidents.rebaselining import closing, is_new_level
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
+_IN_TIME = 0.25  # of the frames that the first one needed
 
 
 def correlate(detections: Iterable[Detection]) -> list[Incident]:
@@ -37,14 +38,26 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
 
 
 def primary(members: Iterable[Detection]) -> Detection:
-    """The member whose dating speaks for the incident: the one that saw it first, and so with the least noise.
+    """The member whose dating speaks for the incident: of those that saw it about first the one that dates it best.
 
     Confirmed before provisional; T² and SPE, which grow with the square of a change, only where nothing else moved.
+    Who saw it a little later counts as first where its date lies within the first one's interval.
     """
-    return min(
-        members,
-        key=lambda d: (d.dating == "provisional", d.stream.startswith(_SQUARED), d.alarm_at_ns, d.detection_id),
-    )
+    known = list(members)
+    first = min(known, key=lambda d: (*_rank(d), d.alarm_at_ns, d.detection_id))
+    in_time = first.alarm_at_ns + _IN_TIME * (first.alarm_at_ns - first.since_low_ns)
+    seers = [
+        member
+        for member in known
+        if _rank(member) == _rank(first)
+        and member.alarm_at_ns <= in_time
+        and first.since_low_ns <= member.since_ns <= first.since_high_ns
+    ]
+    return min(seers, key=lambda d: (d.since_high_ns - d.since_low_ns, -d.evidence, d.detection_id))
+
+
+def _rank(detection: Detection) -> tuple[bool, bool]:
+    return detection.dating == "provisional", detection.stream.startswith(_SQUARED)
 
 
 def _alike(group: list[Detection], detection: Detection) -> bool:
