@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sincewhen.detect.esr import Esr, EsrState
 from sincewhen.detect.gate import verdict
-from sincewhen.detect.next_change import DIMS_MIN, RENEWED_EVERY, STABLE_LOOKS, NextChange, NextState
+from sincewhen.detect.next_change import DIMS_MIN, LEVEL_LOOKS, RENEWED_EVERY, NextChange, NextState
 from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
@@ -212,7 +212,7 @@ class StreamMonitor:
         return min(due)
 
     def _look_across(self, rows: Rows, at: int, stop: int) -> NDArray[np.float64] | None:
-        if self._state.next is None:
+        if self._state.next is None or self.null.dims < DIMS_MIN:
             return None
         return NextChange(self.null, self.fingerprints, self._state.next).update(
             rows.x[at:stop], rows.lot[at:stop], math.log(self.arl0)
@@ -259,10 +259,8 @@ class StreamMonitor:
         state = self._state
         frames = min(newest.age, RENEWED_EVERY, len(state.history.x))
         rows = state.history.x[-frames:].astype(np.float32)
-        if self.null.dims < DIMS_MIN:
-            return []
-        state.next = NextChange.begin(self.null, rows, state.next.stable if state.next else 0)
-        if newest.event.new_level or not newest.event.follows_change or state.next.stable < STABLE_LOOKS:
+        state.next = NextChange.begin(self.null, rows, state.next)
+        if newest.event.new_level or not newest.event.follows_change or state.next.level < LEVEL_LOOKS:
             return []
         at_ns = int(state.history.at_ns[-1])
         known = newest.event
