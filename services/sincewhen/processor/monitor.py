@@ -243,7 +243,7 @@ class StreamMonitor:
 
     def _is_large(self, newest: Open) -> bool:
         """Whether a few frames more show that a change that was only recorded is worth a page."""
-        if newest.event.verdict == "paging" or newest.before:
+        if newest.event.verdict == "paging" or newest.before or self.null.patient:
             return False
         history = self._state.history
         rows = history.x[max(0, newest.event.since - history.first) :][-self.null.n_max :].astype(np.float32)

@@ -27,6 +27,7 @@ class StreamNull:
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
+    patient: bool = False  # pages once a change is confirmed: how lots scatter is too skewed to trust a short one
     sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
 
     @property
