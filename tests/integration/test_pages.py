@@ -54,15 +54,18 @@ def page(request: pytest.FixtureRequest) -> Iterator[Page]:
 
 
 def opened(page: Page, url: str) -> None:
+    """The icon is asked for by itself: the browser fetches that of one page while it is on the next already."""
     said: list[str] = []
+    here = urlsplit(url).netloc
+    icon = "/static/icon.svg"
     page.on("console", lambda message: said.append(message.text))
     page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
-    here = urlsplit(url).netloc
     page.on("request", lambda request: said.extend([request.url] if urlsplit(request.url).netloc != here else []))
     answer = page.goto(url)
     assert answer is not None
     assert answer.ok
-    assert said == []
+    assert page.request.get(f"http://{here}{icon}").ok
+    assert [what for what in said if not what.endswith(icon)] == []
     assert page.evaluate("document.documentElement.scrollWidth") <= page.evaluate("window.innerWidth"), (
         "no sideways scroll"
     )
