@@ -58,7 +58,7 @@ def opened(page: Page, url: str) -> None:
     said: list[str] = []
     here = urlsplit(url).netloc
     icon = "/static/icon.svg"
-    page.on("console", lambda message: said.append(message.text))
+    page.on("console", lambda message: said.append(f"{message.text} {message.location['url']}"))
     page.on("requestfailed", lambda request: said.append(f"failed: {request.url}"))
     page.on("request", lambda request: said.extend([request.url] if urlsplit(request.url).netloc != here else []))
     answer = page.goto(url)
