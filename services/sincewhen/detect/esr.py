@@ -39,7 +39,7 @@ class EsrState:
     """Frames since the restart, their sum, and it as it was at each start: pending ones, two a level, the lot's begin.
 
     lots holds per start the sum of n² of the lots that ended since, and the frames of the one that runs; doubts the sum
-    of the frames' doubt. The younger of two starts comes first; of the last pair only the first is used.
+    of the frames' doubt beyond 1. The younger of two starts comes first; of the last pair only the first is used.
     """
 
     frames: int
@@ -81,7 +81,7 @@ class Esr:
         self._weight = np.ascontiguousarray(1 / base, np.float32)
         self._lot = np.ascontiguousarray(null.sigma2_lot, np.float32)
         self._reference = np.ascontiguousarray(null.reference, np.float32)
-        self._lot_frames = null.n_ref / max(1, null.lots)
+        self._lot_frames = null.n_ref / max(1, null.lots) if null.sigma2_lot.any() else 0.0  # 0: lots do not matter
         known = np.zeros((0, null.dims), np.float32) if fingerprints is None else fingerprints
         self._known = np.ascontiguousarray(known, np.float32)
         self._spread = np.ascontiguousarray(known**2 @ self._weight.T, np.float32)  # (F, n_max)
@@ -111,7 +111,7 @@ class Esr:
             (state.total, state.starts, state.lots, state.doubts),
             (self._base, self._weight, self._lot, self._reference),
             (self._known, self._spread),
-            self._lot_frames if self._lot.any() else 0.0,
+            self._lot_frames,
             ln_limit,
             out,
         )
@@ -129,67 +129,63 @@ class Esr:
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
-def _update(x, lot_change, doubt, frames, memory, null, library, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def _update(x, lot_change, doubt, frames, memory, null, library, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901 - compiled by numba
     total, starts, lots, doubts = memory
-    base = null[0]
+    base, weight, lot_variance, reference = null
+    known, spread = library
     levels, d = starts.shape[0] - 2, x.shape[1]
-    scratch = np.empty((2, d), np.float32), np.empty((len(library[0]), 1), np.float32)[:, 0]
-    terms = np.empty(2 * levels + 1)
+    moved, weighted = np.empty(d, np.float32), np.empty(d, np.float32)
+    spread_now = np.empty((len(known), 1), np.float32)[:, 0]
+    terms, lot_share = np.empty(2 * levels + 1), math.log(max(lot_frames, 1.0))
     for row in range(len(x)):
         if lot_frames > 0:
-            if lot_change[row]:
-                lots[:, :, 0] += lots[:, :, 1] * lots[:, :, 1]
-                lots[:, :, 1] = 0
-                starts[-1, 0], lots[-1, 0], doubts[-1, 0] = total, 0, 0.0
-            lots[:, :, 1] += 1
-        doubts += doubt[row]
+            _count_lot(lot_change[row], total, starts, lots, doubts)
+        if doubt[row] != 1:
+            doubts += doubt[row] - 1
         for i in range(d):
             total[i] += x[row, i]
         frames += 1
         _promote(frames, total, starts, lots, doubts)
         used, active = 0, 0
-        for level in range(levels):
-            length = 1 << (level + LEVEL_MIN)
-            active += frames >= length
-            apart = length >> 1
-            for s in range(2):
+        for place in range(2, 2 * levels + 3):  # two starts a level, then the lot's begin
+            level, s = place >> 1, place & 1
+            if level <= levels:
+                length = 1 << (level - 1 + LEVEL_MIN)
+                apart = length >> 1
                 n = length + frames % apart + s * apart
-                if n <= frames:
-                    found = _window((level + 1, s), n, n / length, memory, null, library, lot_frames > 0, scratch)
-                    terms[used] = found + math.log(apart)
-                    used += 1
-        n = lots[-1, 0, 1]
-        if lot_frames > 0 and 1 << LEVEL_MIN <= n <= len(base):
-            found = _window((levels + 1, 0), n, _LOT_GROWN, memory, null, library, True, scratch)
-            terms[used] = found + math.log(lot_frames)
-            used, active = used + 1, active + 1
+                grown, share = n / length, math.log(apart)
+            else:
+                n, grown, share = lots[level, 0, 1], _LOT_GROWN, lot_share
+            if n > frames or n < 1 << LEVEL_MIN or n > len(base):
+                continue
+            over, apart_of = weight[n - 1], spread[:, n - 1]
+            doubted = np.float32(n * doubts[level, s])
+            if lot_frames > 0 or doubted != 0:
+                together = np.float32(lots[level, s, 0] + lots[level, s, 1] ** 2)
+                for i in range(d):
+                    weighted[i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
+                over, apart_of = weighted, _spread(known, weighted, spread_now)
+            chi2 = np.float32(0.0)
+            begun = starts[level, s]
+            for i in range(d):
+                moved[i] = (total[i] - begun[i]) * over[i]
+                chi2 += (total[i] - begun[i]) * moved[i]
+            terms[used] = _evidence(chi2, grown, moved, apart_of, known) + share
+            used, active = used + 1, active + (s == 0)
         out[row] = _mixed(terms[:used], active)
         if out[row] >= ln_limit:
             return row + 1
     return len(x)
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _window(place, n, grown, memory, null, library, lots_matter, scratch):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    """Evidence of the window of n frames whose start is kept at `place`."""
-    total, starts, lots, doubts = memory
-    base, weight, lot_variance, reference = null
-    known, spread = library
-    moved, weighted = scratch[0][0], scratch[0][1]
-    over, apart_of = weight[n - 1], spread[:, n - 1]
-    doubted = np.float32(n * (doubts[place] - n))
-    if lots_matter or doubted != 0:
-        closed, run = lots[place]
-        together = np.float32(closed + run * run)
-        for i in range(len(total)):
-            weighted[i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
-        over, apart_of = weighted, _spread(known, weighted, scratch[1])
-    chi2 = np.float32(0.0)
-    begun = starts[place]
-    for i in range(len(total)):
-        moved[i] = (total[i] - begun[i]) * over[i]
-        chi2 += (total[i] - begun[i]) * moved[i]
-    return _evidence(chi2, grown, moved, apart_of, known)
+@njit(cache=True, inline="always")
+def _count_lot(begins, total, starts, lots, doubts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """One frame more of the running lot, or the first of the next."""
+    if begins:
+        lots[:, :, 0] += lots[:, :, 1] * lots[:, :, 1]
+        lots[:, :, 1] = 0
+        starts[-1, 0], lots[-1, 0], doubts[-1, 0] = total, 0, 0.0
+    lots[:, :, 1] += 1
 
 
 @njit(cache=True, inline="always")
