@@ -18,6 +18,7 @@ from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
+from sincewhen.profiles.streams import SQUARED
 from sincewhen.report.backtest import SUFFIXES, write
 from sincewhen.report.judged import judged_rows
 from sincewhen.report.words import ROW, Clock
@@ -122,9 +123,7 @@ def _with_profile(recording: Recording, d: int, path: Path) -> tuple[Recording, 
     profile = profile.of_layer(layer)
     if len(dims) > 1:
         click.echo(f"`x` is taken for the layer {layer!r}, the one of {d} columns.", err=True)
-    missing = sorted(
-        {name for name in profile.scalars if not name.startswith(("t2:", "spe:"))} - set(recording.scalars)
-    )
+    missing = sorted({name for name in profile.scalars if not name.startswith(SQUARED)} - set(recording.scalars))
     if missing:
         click.echo(f"Not watched, because {', '.join(missing)} of the profile is not in the rows.", err=True)
     return _as_layer(recording, layer), profile

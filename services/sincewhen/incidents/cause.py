@@ -9,6 +9,7 @@ from collections.abc import Iterable
 
 from sincewhen.detect.naming import AHEAD_MIN, COSINE_MIN, UNKNOWN
 from sincewhen.profiles.library import CLASS_MIX
+from sincewhen.profiles.streams import parsed
 from sincewhen_schemas.messages import Detection
 
 _WITH_LOT_COSINE_MIN = 0.85
@@ -24,8 +25,7 @@ def cause(members: Iterable[Detection], *, with_lot: bool) -> str:
     views: dict[str, dict[str, Detection]] = {}
     for member in sorted(members, key=lambda d: (d.stream.startswith("embedding:"), d.displacement, d.detection_id)):
         if member.alike:
-            layer = member.stream.split(":")[1]
-            views.setdefault(member.view, {})[layer] = member
+            views.setdefault(member.view, {})[parsed(member.stream)[1]] = member
     fits = [_of_view(list(layers.values())) for _, layers in sorted(views.items())]
     names, fit = max((item for item in fits if item[0]), key=lambda item: item[1], default=((), 0.0))
     if with_lot and fit < _WITH_LOT_COSINE_MIN and not _OF_MATERIAL.issuperset(names):

@@ -7,9 +7,9 @@ from sincewhen.incidents.cause import cause
 from sincewhen.incidents.layers import layer_moves
 from sincewhen.incidents.likeness import likened
 from sincewhen.incidents.rebaselining import closing, is_new_level
+from sincewhen.profiles.streams import SQUARED
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
-_SQUARED = ("t2:", "spe:")
 _IN_TIME = 0.25  # of the frames that the first one needed
 
 
@@ -57,7 +57,7 @@ def primary(members: Iterable[Detection]) -> Detection:
 
 
 def _rank(detection: Detection) -> tuple[bool, bool]:
-    return detection.dating == "provisional", detection.stream.startswith(_SQUARED)
+    return detection.dating == "provisional", detection.stream.startswith(SQUARED)
 
 
 def _alike(group: list[Detection], detection: Detection) -> bool:

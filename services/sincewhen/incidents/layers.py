@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
+from sincewhen.profiles.streams import parsed
 from sincewhen_schemas.messages import Detection, Incident, LayerMove
 
 
@@ -19,8 +20,7 @@ def _move(view: str, layer: str, members: Sequence[Detection]) -> LayerMove:
 
 
 def _of(stream: str, layer: str) -> bool:
-    kind, _, name = stream.partition(":")
-    name = name.rpartition(":")[0] if kind == "slice" else name
+    kind, name, _ = parsed(stream)
     return kind in {"embedding", "slice", "t2", "spe"} and name == layer
 
 

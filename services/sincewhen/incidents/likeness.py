@@ -9,9 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import structs
 
+from sincewhen.profiles.streams import SQUARED
 from sincewhen_schemas.messages import Detection, Incident
-
-_SQUARED = ("t2:", "spe:")
 
 
 def likened(incidents: Sequence[Incident], detections: Mapping[str, Detection]) -> list[Incident]:
@@ -23,7 +22,7 @@ def likened(incidents: Sequence[Incident], detections: Mapping[str, Detection]) 
 
 
 def _likened(incident: Incident, members: Iterable[Detection], holders: Mapping[str, Incident]) -> Incident:
-    moved = [member for member in members if not member.stream.startswith(_SQUARED)]
+    moved = [member for member in members if not member.stream.startswith(SQUARED)]
     layers = [member for member in moved if member.stream.startswith(("embedding:", "slice:"))]
     voters, share = (layers, 0.5) if layers else (moved, 1.0)
     votes: dict[str, list[float]] = {}

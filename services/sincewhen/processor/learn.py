@@ -12,8 +12,9 @@ from scipy.stats import poisson
 from sincewhen.detect.esr import Esr
 from sincewhen.profiles.fit import Fitted, fit, fit_bases, fit_partings, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
-from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest, slice_stream
+from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.slices import WINDOW_MIN, only_record
+from sincewhen.profiles.streams import slice_stream
 from sincewhen.profiles.variance import lot_runs, lots_known
 from sincewhen.score.score import score
 from sincewhen_schemas.reference import ReferenceSet

@@ -245,8 +245,11 @@ class StreamMonitor:
         """Whether a few frames more show that a change that was only recorded is worth a page."""
         if newest.event.verdict == "paging" or newest.before or self.null.patient:
             return False
-        history = self._state.history
-        rows = history.x[max(0, newest.event.since - history.first) :][-self.null.n_max :].astype(np.float32)
+        return self._pages(max(0, newest.event.since - self._state.history.first))
+
+    def _pages(self, first: int) -> bool:
+        """Whether the newest rows, of the history's from `first` on, are worth a page."""
+        rows = self._state.history.x[first:][-self.null.n_max :].astype(np.float32)
         return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
 
     def _still_there(self, known: Event) -> bool:
@@ -271,8 +274,7 @@ class StreamMonitor:
         """Whether a change that was only recorded is now worth a page; looked at every so often, once it is refined."""
         if self.is_paging or newest.age < REFINED_AFTER or newest.age % _LOOK_EVERY:
             return False
-        rows = self._state.history.x[-self.null.n_max :].astype(np.float32)
-        return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
+        return self._pages(0)
 
     def _begin_anew(self, rows: Rows) -> list[Event]:
         """The recorded change ends here and the one that is worth a page begins."""

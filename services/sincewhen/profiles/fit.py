@@ -10,9 +10,10 @@ from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.library import fit_library, half_whitening
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import LayerProfile, ScalarProfile
-from sincewhen.profiles.regime import FRAMES_MIN, fit_regimes, known_regimes, left_out, regime_names, residuals
+from sincewhen.profiles.regime import FRAMES_MIN, fit_regimes, judged, known_regimes, left_out, regime_names
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
 from sincewhen.profiles.slices import Parting, fit_parting, fit_slices
+from sincewhen.profiles.streams import SQUARED
 from sincewhen.profiles.variance import Runs, stream_null
 from sincewhen_schemas.frames import Strings
 from sincewhen_schemas.reference import ReferenceSet
@@ -42,9 +43,9 @@ def fit_partings(golden: Golden, bases: dict[str, Basis]) -> dict[str, Parting]:
     if not bases:
         return {}
     layer = max(bases, key=lambda name: (len(bases[name].center), name))
-    coordinates = apply_basis(bases[layer], golden.layers[layer])[0].astype(np.float64)
+    coordinates, _, _ = apply_basis(bases[layer], golden.layers[layer])
     names = regime_names(golden.regime, known_regimes(golden.regime), golden.n)
-    x = np.asarray(residuals(coordinates, names, fit_regimes(coordinates, names)), np.float64)
+    _, x = fit_regimes(coordinates.astype(np.float64), names)
     parting = fit_parting(x, half_whitening(bases[layer]))
     return {} if parting is None else {layer: parting}
 
@@ -63,20 +64,19 @@ def fit(
     """
     known = known_regimes(golden.regime)
     names = regime_names(golden.regime, known, golden.n)
-    judged = np.isin(names.astype(str), list(known))
+    kept = judged(names, known)
     warnings = [
         f"{name!r} is judged as a new regime: {count} golden frames, needs {FRAMES_MIN}"
         for name, count in left_out(golden.regime, known).items()
     ]
-    golden, names = golden.take(judged), names[judged]
+    golden, names = golden.take(kept), names[kept]
     codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
     layers: dict[str, LayerProfile] = {}
     scalars: dict[str, ScalarProfile] = {}
     raw = dict(golden.scalars)
     for layer, basis in bases.items():
         coordinates, raw[f"t2:{layer}"], raw[f"spe:{layer}"] = apply_basis(basis, golden.layers[layer])
-        own = fit_regimes(coordinates.astype(np.float64), names)
-        x = np.asarray(residuals(coordinates.astype(np.float64), names, own), np.float64)
+        own, x = fit_regimes(coordinates.astype(np.float64), names)
         library = fit_library(basis, layer, reference, x, golden.decision)
         slices = fit_slices(partings[layer], x, codes) if layer in partings else None
         layers[layer] = LayerProfile(basis, own, stream_null(x, codes), library, slices)
@@ -85,7 +85,7 @@ def fit(
         if isinstance(scalar, str):
             warnings.append(f"{stream} is left out: {scalar}")
         else:
-            squared = stream.startswith(("t2:", "spe:"))
+            squared = stream.startswith(SQUARED)
             scalars[stream] = replace(scalar, null=replace(scalar.null, patient=squared))
     return Fitted(layers, scalars, tuple(warnings), known)
 
@@ -121,6 +121,5 @@ def _fit_scalar(values: NDArray[np.float64], names: Strings, codes: Runs) -> Sca
         return f"it is one value in {commonest:.0%} of the golden frames, may be in {_ONE_VALUE_MAX:.0%}"
     quantiles = fit_quantiles(values[seen])
     scores = normal_scores(quantiles, values[seen])[:, None]
-    own = fit_regimes(scores, names[seen])
-    null = stream_null(np.asarray(residuals(scores, names[seen], own), np.float64), codes.of(seen))
-    return ScalarProfile(quantiles, float(scores.mean()), own, null)
+    own, x = fit_regimes(scores, names[seen])
+    return ScalarProfile(quantiles, float(scores.mean()), own, stream_null(x, codes.of(seen)))

@@ -13,6 +13,7 @@ from sincewhen.profiles.library import Library
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.regime import Regime
 from sincewhen.profiles.slices import Slice, Slices
+from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 
 PROFILE_SCHEMA = 4
 _ARRAY = 1
@@ -82,18 +83,22 @@ class Profile:
     def of_layer(self, name: str) -> "Profile":
         """As if it had no other layer."""
         others = self.layers.keys() - {name}
-        scalars = {stream: scalar for stream, scalar in self.scalars.items() if _inside(stream) not in others}
+        scalars = {
+            stream: scalar
+            for stream, scalar in self.scalars.items()
+            if not (stream.startswith(SQUARED) and parsed(stream)[1] in others)
+        }
         return replace(self, layers={name: self.layers[name]}, scalars=scalars)
 
     def null(self, stream: str) -> StreamNull:
-        kind, name, part = _parsed(stream)
+        kind, name, part = parsed(stream)
         if kind == "slice":
             return self.parts(name)[part].null
         return self.layers[name].null if kind == "embedding" else self.scalars[stream].null
 
     def library(self, stream: str) -> Library | None:
         """What is known of causes in this stream; scalars have none."""
-        kind, name, _ = _parsed(stream)
+        kind, name, _ = parsed(stream)
         return self.layers[name].library if kind in {"embedding", "slice"} else None
 
     def run_length(self, stream: str, frames: float) -> float:
@@ -103,7 +108,7 @@ class Profile:
         """
         sliced = [layer for layer in self.layers if self.parts(layer)]
         weights = len(self.layers) + len(self.scalars) + len(sliced)
-        kind, name, part = _parsed(stream)
+        kind, name, part = parsed(stream)
         if kind != "slice":
             return frames * weights
         parts = self.parts(name)
@@ -113,25 +118,6 @@ class Profile:
         """Directions (D, k) that the stream's detector looks along."""
         library = self.library(stream)
         return None if library is None else library.directions
-
-
-def slice_stream(layer: str, number: int) -> str:
-    """The name of a slice's stream."""
-    return f"slice:{layer}:{number}"
-
-
-def _parsed(stream: str) -> tuple[str, str, int]:
-    kind, _, name = stream.partition(":")
-    if kind != "slice":
-        return kind, name, -1
-    layer, _, number = name.rpartition(":")
-    return kind, layer, int(number)
-
-
-def _inside(stream: str) -> str | None:
-    """The layer whose T² or SPE it is."""
-    kind, _, name = stream.partition(":")
-    return name if kind in {"t2", "spe"} else None
 
 
 def encode_profile(profile: Profile) -> bytes:

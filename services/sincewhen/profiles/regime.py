@@ -43,6 +43,11 @@ def regime_names(names: Strings | None, known: Mapping[str, float], n: int) -> S
     return np.full(n, "", object) if names is None or set(known) == {""} else names
 
 
+def judged(names: Strings, known: Mapping[str, float]) -> NDArray[np.bool_]:
+    """Which frames (n,) are of a condition that can be judged."""
+    return np.ones(len(names), bool) if set(known) == {""} else np.isin(names.astype(str), list(known))
+
+
 def left_out(names: Strings | None, known: Mapping[str, float]) -> dict[str, int]:
     """Conditions of golden frames that are too rare to be judged, with their frames."""
     if names is None or set(known) == {""}:
@@ -60,12 +65,12 @@ def doubts(names: Strings, known: Mapping[str, float]) -> NDArray[np.float32]:
     return found
 
 
-def fit_regimes(x: NDArray[np.float64], names: Strings) -> dict[str, Regime]:
-    """Of positions x (n, d) whose conditions are `names` (n,)."""
+def fit_regimes(x: NDArray[np.float64], names: Strings) -> tuple[dict[str, Regime], NDArray[np.float64]]:
+    """Of positions x (n, d) whose conditions are `names` (n,): the conditions, and x about them."""
     found = {name: x[names == name] for name in sorted(set(names.tolist()))}
     common = sum(len(rows) * rows.var(axis=0) for rows in found.values()) / len(x)
     common = np.maximum(common, 1e-12)
-    return {
+    regimes = {
         name: Regime(
             rows.mean(axis=0).astype(np.float32),
             np.sqrt(
@@ -76,6 +81,7 @@ def fit_regimes(x: NDArray[np.float64], names: Strings) -> dict[str, Regime]:
         )
         for name, rows in found.items()
     }
+    return regimes, np.asarray(residuals(x, names, regimes), np.float64)
 
 
 def residuals(x: NDArray[np.floating], names: Strings, regimes: Mapping[str, Regime]) -> NDArray[np.floating]:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.profiles.embedding import apply_basis
-from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile, slice_stream
-from sincewhen.profiles.regime import doubts, regime_names, residuals
+from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile
+from sincewhen.profiles.regime import doubts, judged, regime_names, residuals
 from sincewhen.profiles.scalar import normal_scores
+from sincewhen.profiles.streams import SQUARED, slice_stream
 from sincewhen_schemas.frames import Strings
 
 _FAR = math.log(2.0)  # T² or SPE beyond twice the golden frames' greatest
@@ -40,7 +41,7 @@ def score(
     """Score n frames. A stream of the profile that the batch does not carry is all invalid."""
     present = present or {}
     names = regime_names(regime, profile.regimes, n)
-    known = np.ones(n, bool) if set(profile.regimes) == {""} else np.isin(names.astype(str), list(profile.regimes))
+    known = judged(names, profile.regimes)
     positions: dict[str, Positions] = {}
     valid: dict[str, Mask] = {}
     far = np.zeros(n, bool)
@@ -48,7 +49,7 @@ def score(
         seen = np.zeros(n, bool) if layer not in layers else present.get(layer, np.ones(n, bool)) & known
         far |= _score_layer(profile, layer, fitted, layers.get(layer), seen, names, positions, valid)
     for stream, scalar in profile.scalars.items():
-        if stream.startswith(("t2:", "spe:")):
+        if stream.startswith(SQUARED):
             continue
         values = np.asarray(scalars.get(stream, np.full(n, np.nan)), np.float64)
         seen = np.isfinite(values) & known
