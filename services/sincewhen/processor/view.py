@@ -11,6 +11,7 @@ from sincewhen.processor.gaps import WEEK_NS
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.state import LOTS_MAX, ViewMemory, ViewState
 from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.streams import SQUARED
 from sincewhen.profiles.variance import LOTS_MIN
 from sincewhen.score.score import Scores
 from sincewhen_schemas.frames import Frames, Strings
@@ -50,7 +51,7 @@ def marks_of(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
 
 
 def _optical(stream: str) -> bool:
-    return stream.startswith(("embedding:", "slice:", "t2:", "spe:", "factor:"))
+    return stream.startswith(("embedding:", "slice:", *SQUARED, "factor:"))
 
 
 def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
