@@ -8,7 +8,9 @@ import pytest
 
 from sincewhen.detect.esr import Esr
 from sincewhen.processor.backtest import Recording, Result, run
+from sincewhen.processor.event import Rows
 from sincewhen.processor.learn import Refusal, build_profile
+from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.variance import stream_null
@@ -95,6 +97,30 @@ def test_since_when_is_right_and_its_interval_covers(kind: str, error_max: int) 
     assert covered >= 20
     wrong = shapes.count("gradual" if kind == "step" else "abrupt")
     assert wrong <= 2
+
+
+@pytest.mark.parametrize("kind", ["step", "square"])
+def test_coverage_holds_where_frames_look_alike(kind: str) -> None:
+    """Lag-1 correlation .9; a step of 2.2, and a square ramp that is beyond 20 when it is refined."""
+    seed, dims = 320, 64
+    rng = np.random.default_rng(seed)
+    golden_frames = noise(rng, 5000, dims, 0.9)
+    null, widths, covered, repeats = stream_null(golden_frames), [], 0, 24
+    for _ in range(repeats):
+        x = noise(rng, 2000, dims, 0.9) - golden_frames.mean(axis=0)
+        onset = 400 + int(rng.integers(64))
+        k = np.arange(1.0, len(x) - onset + 1)
+        x[onset:] += np.where(kind == "step", 2.2, 2e-4 * k**2)[:, None] * direction(rng, dims)
+        no = np.zeros(len(x), bool)
+        rows = Rows(x.astype(np.float32), np.arange(len(x)) * 10**9, no, no, np.ones(len(x), np.float32))
+        events, _ = StreamMonitor(null, ARL0).update(rows)
+        found = next((event for event in events if event.alarm >= onset and event.status == "refined"), None)
+        if found:  # an alarm before the change may be open still
+            covered += found.since_low <= onset <= found.since_high
+            widths.append(found.since_high - found.since_low + 1)
+    print(f"seed {seed} {kind} at .9: covered {covered} of {len(widths)}, median width {np.median(widths)}")
+    assert len(widths) >= repeats - 6
+    assert covered >= 0.83 * len(widths)
 
 
 def test_lots_that_differ_by_nature_are_no_change_and_a_drift_between_them_is() -> None:

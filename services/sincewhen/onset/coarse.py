@@ -14,7 +14,7 @@ from sincewhen.onset.history import BLOCK, Blocks
 from sincewhen.onset.shapes import SHAPES
 from sincewhen.profiles.null import StreamNull
 
-SIZES = np.geomspace(0.2, 12.0, 38)  # displacement at the window's end
+SIZES = np.geomspace(0.2, 60.0, 32)  # displacement at the window's end
 _PRODUCT_MAX = 1e250  # factors are multiplied up to here before the logarithm is taken
 Floats = NDArray[np.float64]
 

@@ -194,6 +194,7 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[F
     for slope, moving in groups:
         columns = (phi == slope) & (theta == moving)
         innovations[:, columns] = lfilter([1, -slope], [1, -moving], x[:, columns], axis=0) * scale[columns]
+    innovations[0] *= np.sqrt((1 - phi**2) / (1 + theta**2 - 2 * phi * theta))  # it has no row before: all of x's noise
     gain = scale * (1 - phi) / (1 - theta)
     sizes = (lots[:, 1] - lots[:, 0])[:, None]
     common = gain**2 * null.sigma2_lot / (1 + gain**2 * null.sigma2_lot * sizes)  # (L, d)
