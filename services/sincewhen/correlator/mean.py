@@ -7,6 +7,7 @@ common cause, and it is left out until it is back.
 """
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import msgspec
@@ -17,6 +18,7 @@ from sincewhen.correlator.bins import BIN_NS, SOURCES_MAX
 from sincewhen.correlator.reference import SERIES_BINS, Reference, begins_block, learn
 from sincewhen.correlator.ring import Ring
 from sincewhen.detect.budget import arl0
+from sincewhen.onset.history import History
 from sincewhen.processor.event import Event, Rows
 from sincewhen.processor.gaps import WEEK_NS
 from sincewhen.processor.monitor import StreamMonitor
@@ -24,7 +26,8 @@ from sincewhen.profiles.null import StreamNull
 
 MEAN_BINS = 256  # in which a source's own mean is learned before it counts: 43 min
 MEMBERS_MIN = 2
-BROAD_Z = 2.5  # of the others, without the strongest member
+BROAD_Z = 2.5  # of the others, without the strongest member; and at least
+BROAD_SHARE = 0.7  # of what they would have if all had moved alike: an alarm comes when noise helps it
 MOVED_Z = 1.5  # of a member since the onset, from which it counts as moved
 BACK_BINS, _BACK_Z = 32, 3.0  # a member that was left out is back once its newest bins are in control
 _GROWN_MAX = 2  # a group of that many times the members it was learned with is learned anew
@@ -83,7 +86,7 @@ class GroupMean:
         used = {member: value for member, value in present.items() if member not in absent}
         if not used:
             return math.nan, []
-        value = sum(used.values()) / math.sqrt(len(used))
+        value = _combined(used.values())
         if len(used) < MEMBERS_MIN:
             return value, []
         if self.reference is None:
@@ -92,7 +95,7 @@ class GroupMean:
         if len(used) >= _GROWN_MAX * self.reference.members and not self._open:
             self._forget()
             return value, []
-        return value, self._watch(number, value, len(used), share)
+        return value, self._watch(number, used, share)
 
     @property
     def state(self) -> str:
@@ -139,19 +142,52 @@ class GroupMean:
     def _forget(self) -> None:
         self.reference = self.monitor = None
 
-    def _watch(self, number: int, value: float, members: int, share: Share) -> list[Found]:
+    def _watch(self, number: int, used: dict[str, float], share: Share) -> list[Found]:
         head, monitor = self.head, self.monitor
         assert monitor is not None
         assert self.reference is not None
         if head.rows and number - head.last_bin > self.reference.null.n_max:
             monitor.restart()
         monitor.arl0 = arl0(self.reference.bins_per_week, share.pages_per_week, share.weight)
-        grown = max(1.0, members / self.reference.members)  # more members than were learned may be alike as well
-        x = np.array([[(value - self.reference.mean) / math.sqrt(grown)]], np.float32)
-        block = np.array([begins_block(head.rows)])
+        rows = self._rows([(number, self._position(used))], head.rows)
         head.rows, head.last_bin = head.rows + 1, number
-        events, _ = monitor.update(Rows(x, np.array([(number + 1) * BIN_NS]), block, np.zeros(1, bool)))
+        events, _ = monitor.update(rows)
         return [found for event in events for found in self._judged(event, self.reference.null)]
+
+    def _position(self, used: dict[str, float]) -> float:
+        """About the reference; more members than were learned may be alike as well."""
+        assert self.reference is not None
+        grown = max(1.0, len(used) / self.reference.members)
+        return (_combined(used.values()) - self.reference.mean) / math.sqrt(grown)
+
+    @staticmethod
+    def _rows(positions: list[tuple[int, float]], first: int) -> Rows:
+        """Positions by bin as rows from number `first` on."""
+        count = len(positions)
+        x = np.array([[position] for _, position in positions], np.float32).reshape(count, 1)
+        at_ns = np.array([(number + 1) * BIN_NS for number, _ in positions], np.int64)
+        block = np.array([begins_block(first + row) for row in range(count)], bool)
+        return Rows(x, at_ns, block, np.zeros(count, bool), np.ones(count, np.float32))
+
+    def _go_on_without(self, member: str) -> None:
+        """Leave a member out, from the past that dating looks at too; the detector's windows begin anew."""
+        monitor, reference = self.monitor, self.reference
+        assert monitor is not None
+        assert monitor.state is not None
+        assert reference is not None
+        self.head.left_out.append(member)
+        monitor.close()
+        monitor.restart()
+        positions = []
+        for number, present in self.ring.rows(reference.until_ns // BIN_NS):
+            used = {name: value for name, value in present.items() if name not in self.head.left_out}
+            if len(used) >= MEMBERS_MIN:
+                positions.append((number, self._position(used)))
+        first = self.head.rows - len(positions)
+        history, rows = History.empty(1, reference.until_ns), self._rows(positions, first)
+        history.push(rows.x, rows.at_ns, rows.lot, rows.step)
+        history.first = first
+        monitor.state.history = history
 
     def _judged(self, event: Event, null: StreamNull) -> list[Found]:
         """An event of the mean, if it is one of the group."""
@@ -162,27 +198,27 @@ class GroupMean:
         if event.version == 1:
             strongest = self._strongest_alone(since, sign, null)
             if strongest is not None:
-                head.left_out.append(strongest)
-                monitor.close()
-                assert monitor.state is not None
-                monitor.state.history.forget(0)
-                monitor.restart()
+                self._go_on_without(strongest)
                 return []
         if event.status != "ended":
             head.moved = tuple(self.moved(since, sign))
         return [Found(event, head.moved)]
 
     def _strongest_alone(self, since: int, sign: float, null: StreamNull) -> str | None:
-        """The member without which the others have not moved; None where they have."""
+        """The member without which the others have not moved, or far less than members that move alike would."""
         parts = {m: x for m, x in self.ring.since(since).items() if len(x) and m not in self.head.left_out}
-        strongest = max(parts, key=lambda member: float(parts[member].sum()) * sign)
-        others = [x for member, x in parts.items() if member != strongest]
-        bins = max((len(x) for x in others), default=0)
-        if bins == 0:
+        sums = {member: float(x.sum()) * sign for member, x in parts.items()}
+        strongest = max(sums, key=lambda member: sums[member])
+        bins = max(len(x) for x in parts.values())
+        members = sum(len(x) for x in parts.values()) / bins
+        if members - 1 < 1 / 2:
             return strongest
-        total = sum(float(x.sum()) for x in others) / math.sqrt(sum(len(x) for x in others) / bins)
-        variance = bins * float(null.vt[min(bins, null.n_max) - 1, 0] + min(bins, null.n_max) * null.sigma2_lot[0])
-        return None if sign * total / math.sqrt(variance) >= BROAD_Z else strongest
+        whole = sum(sums.values()) / math.sqrt(members)
+        others = (sum(sums.values()) - sums[strongest]) / math.sqrt(members - 1)
+        block = min(bins, null.n_max)
+        variance = bins * float(null.vt[block - 1, 0] + block * null.sigma2_lot[0] + bins / MEAN_BINS)
+        alike = whole * math.sqrt((members - 1) / members)
+        return None if others >= max(BROAD_Z * math.sqrt(variance), BROAD_SHARE * alike) else strongest
 
     def _readmit(self) -> None:
         if not self.head.left_out:
@@ -209,6 +245,10 @@ class GroupMean:
         return GroupMean(Ring.from_bytes(ring), reference, monitor, head)
 
 
+def _combined(values: Collection[float]) -> float:
+    return sum(values) / math.sqrt(len(values))
+
+
 def _z(x: NDArray[np.float64]) -> float:
-    """Of the sum of bins (n,), as if independent."""
-    return float(x.sum()) / math.sqrt(len(x))
+    """Of the sum of a member's bins (n,), as if independent, about a mean that was learned from MEAN_BINS."""
+    return float(x.sum()) / math.sqrt(len(x) * (1 + len(x) / MEAN_BINS))

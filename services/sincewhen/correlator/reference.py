@@ -6,6 +6,7 @@ variance and of the effect-size gate, so that a common wander slower than any wi
 
 import dataclasses
 import math
+from typing import TypeAlias
 
 import msgspec
 import numpy as np
@@ -22,6 +23,7 @@ _FITTED_SHARE = 0.8
 _SELF_TEST_QUANTILE = 0.999
 
 Floats = NDArray[np.float64]
+Packed: TypeAlias = int | float | bool | tuple[str, tuple[int, ...], bytes]  # a number, or an array
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,7 +42,7 @@ class Reference:
 
     @staticmethod
     def from_bytes(data: bytes) -> "Reference":
-        kind = tuple[float, int, list[int | tuple[str, list[int], bytes]], float, int]
+        kind = tuple[float, int, list[Packed], float, int]
         mean, members, columns, rate, until_ns = msgspec.msgpack.decode(data, type=kind)
         null = StreamNull(*(_unpacked(column) for column in columns))  # type: ignore[arg-type]  # its fields, in order
         return Reference(mean, members, null, rate, until_ns)
@@ -79,15 +81,15 @@ def _alarms(x: Floats, null: StreamNull) -> int:
     return alarms
 
 
-def _packed(value: object) -> int | tuple[str, tuple[int, ...], bytes]:
+def _packed(value: object) -> Packed:
     if isinstance(value, np.ndarray):
         return value.dtype.str, value.shape, value.tobytes()
-    assert isinstance(value, int)
+    assert isinstance(value, int | float | bool)
     return value
 
 
-def _unpacked(value: int | tuple[str, list[int], bytes]) -> object:
-    if isinstance(value, int):
+def _unpacked(value: Packed) -> object:
+    if not isinstance(value, tuple):
         return value
     kind, shape, raw = value
     return np.frombuffer(raw, kind).reshape(shape)

@@ -42,6 +42,14 @@ class Ring:
         columns = zip(self.members, self.values[first:].T, strict=True)
         return {member: column[~np.isnan(column)] for member, column in columns}
 
+    def rows(self, number: int) -> list[tuple[int, dict[str, float]]]:
+        """The values of each bin from one on."""
+        first = int(np.searchsorted(self.bins, number))
+        return [
+            (number, {m: float(value) for m, value in zip(self.members, row, strict=True) if not np.isnan(value)})
+            for number, row in zip(self.bins[first:], self.values[first:], strict=True)
+        ]
+
     def to_bytes(self) -> bytes:
         return msgspec.msgpack.encode((self.members, self.bins, self.values.tobytes()))
 

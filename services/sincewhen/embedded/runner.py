@@ -219,14 +219,13 @@ class Runner:
             if self._stumbles.get(record.offset, 0) >= STUMBLES_MAX:
                 outputs.dead_letters.append(_set_aside(record))
                 continue
-            state = self._states.setdefault(record.key, StationState())
+            state = self._states.get(record.key) or StationState()
             made = self._pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
-            self._dirty.add(record.key)
-            if made.statuses:
-                key = f"{_MEANS}{site_of(record.key)}"
-                means = self._means.setdefault(key, SiteMeans(site_of(record.key)))
-                made.detections += means.step(made, record.appended_at_ns, self.plant)
-                self._dirty.add(key)
+            if made.statuses:  # what is refused, whatever its key, is remembered nowhere
+                self._states[record.key] = state
+                self._take_means(made, record)
+            if record.key in self._states:
+                self._dirty.add(record.key)
             outputs.add(made)
         changed = self._correlate(outputs.detections)
         while not self._written(outputs, changed):
@@ -235,6 +234,12 @@ class Runner:
                 return
         self.next_offset = records[-1].offset + 1
         self._tell(outputs)
+
+    def _take_means(self, made: Outputs, record: LogRecord) -> None:
+        key = f"{_MEANS}{site_of(record.key)}"
+        means = self._means.setdefault(key, SiteMeans(site_of(record.key)))
+        made.detections += means.step(made, record.appended_at_ns, self.plant)
+        self._dirty.add(key)
 
     def _written(self, outputs: Outputs, incidents: list[Incident]) -> bool:
         try:

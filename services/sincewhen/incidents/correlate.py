@@ -90,17 +90,22 @@ def _is_part(detection: Detection, event: _Event) -> bool:
 def _same_event(wide: Detection, detection: Detection) -> bool:
     """The same kind of stream, with an onset that may lie within the wider event; or any stream, with an onset that may
     lie within the wider one's, or before it was seen.
+
+    Of many stations some are dated wrong: what lies outside of an interval by half its width may still be the onset.
     """
-    if detection.since_high_ns < wide.since_low_ns:
+    margin = (detection.since_high_ns - detection.since_low_ns) // 2
+    if detection.since_high_ns + margin < wide.since_low_ns:
         return False
     if _kind(detection.stream) == _kind(wide.stream):
-        return wide.until_ns is None or detection.since_low_ns <= wide.until_ns
-    return detection.since_low_ns <= max(wide.since_high_ns, _paged(wide))
+        return wide.until_ns is None or detection.since_low_ns - margin <= wide.until_ns
+    return detection.since_low_ns - margin <= max(wide.since_high_ns, _paged(wide))
 
 
 def _kind(stream: str) -> str:
     """What a layer's streams share is the layer."""
     kind, _, name = stream.partition(":")
+    if kind == "slice":
+        return name.rpartition(":")[0]
     return name if kind in _OF_A_LAYER else stream
 
 
