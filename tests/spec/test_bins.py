@@ -34,6 +34,20 @@ def test_a_source_that_stays_away_is_waited_for_one_minute() -> None:
     assert bins.late == 1, "its bin had closed"
 
 
+def test_after_a_pause_of_all_the_first_one_back_does_not_close_bins_alone() -> None:
+    bins = Bins()
+    for source in "ab":
+        bins.add(source, 5, 1.0, 1.0, 0)
+    later = 100 * LATE_NS
+    for number in (50, 51, 52):
+        bins.add("a", number, 1.0, 1.0, later)
+    assert closed(bins, later) == [(5, ["a", "b"])]
+    for number in (50, 51, 52):
+        bins.add("b", number, 1.0, 1.0, later + SECOND)
+    assert closed(bins, later + SECOND) == [(50, ["a", "b"]), (51, ["a", "b"])]
+    assert bins.late == 0
+
+
 def test_a_sum_is_standardised_over_all_that_its_source_sent_for_the_bin() -> None:
     bins = Bins()
     bins.add("a", 5, 3.0, 4.0, 0)

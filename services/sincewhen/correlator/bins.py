@@ -39,6 +39,7 @@ class Bins(msgspec.Struct):
     pending: dict[int, Pending] = msgspec.field(default_factory=dict)
     closed: int = -1  # this bin and all before
     late: int = 0  # sums not used
+    heard_ns: int = 0  # append time of the newest sum of any source
 
     def expect(self, source: str, now_ns: int) -> None:
         """It is about to send: bins wait for it."""
@@ -50,6 +51,7 @@ class Bins(msgspec.Struct):
 
     def add(self, source: str, number: int, total: float, variance: float, now_ns: int) -> None:
         """Take a sum (and its variance) of a source's frames in a bin; sums of one source come in order of time."""
+        self._resume(now_ns)
         known = self.sources.pop(source, None)
         self.sources[source] = Source(number if known is None else max(known.newest, number), now_ns)
         while len(self.sources) > SOURCES_MAX:
@@ -60,6 +62,14 @@ class Bins(msgspec.Struct):
         sums = self.pending.setdefault(number, Pending(now_ns)).sums.setdefault(source, Sums())
         sums.total += total
         sums.variance += variance
+
+    def _resume(self, now_ns: int) -> None:
+        """After a pause of all (a break, an outage) who was there before it is waited for anew."""
+        if now_ns - self.heard_ns > LATE_NS:
+            for source in self.sources.values():
+                if self.heard_ns - source.heard_ns <= LATE_NS:
+                    source.heard_ns = now_ns
+        self.heard_ns = now_ns
 
     def close(self, now_ns: int, alone: int = 1) -> list[tuple[int, dict[str, float]]]:
         """The bins that close now, oldest first: each source's sum over its standard deviation, by name.
