@@ -35,11 +35,13 @@ PARTITION BY toYYYYMM(received_at)
 ORDER BY (station_id, view, captured_at, agent_id, boot_id, seq)
 SETTINGS fsync_after_insert = 1;
 
--- Pooled embeddings, float16 little-endian. sampled: one of a few that are kept as long as units.
+-- Pooled embeddings, float16 little-endian. sampled: one of a few that are kept as long as units. place: the layer's
+-- among those of its record, which come in the model's order.
 CREATE TABLE embeddings (
     station_id LowCardinality(String),
     view LowCardinality(String),
     layer LowCardinality(String),
+    place UInt8,
     captured_at DateTime64(9, 'UTC'),
     received_at DateTime64(9, 'UTC'),
     agent_id LowCardinality(String),
@@ -156,6 +158,18 @@ CREATE TABLE profiles (
     summary String
 ) ENGINE = ReplacingMergeTree
 ORDER BY sha
+SETTINGS fsync_after_insert = 1;
+
+-- Who had a view watched by a profile, since when, and why.
+CREATE TABLE activations (
+    station_id LowCardinality(String),
+    view LowCardinality(String),
+    sha String,
+    at DateTime64(9, 'UTC'),
+    by String,
+    why String
+) ENGINE = ReplacingMergeTree
+ORDER BY (station_id, view, at, sha)
 SETTINGS fsync_after_insert = 1;
 
 -- What control charts are drawn from: subgroups of scalar streams, as normal scores about the profile's mean.

@@ -17,6 +17,21 @@ class Message(msgspec.Struct, frozen=True):
     """A value of the contract."""
 
 
+class Likeness(Message, frozen=True, kw_only=True):
+    """How near a known cause comes to a displacement of one layer."""
+
+    cause: str
+    family: int  # causes of one number look alike in this layer
+    cosine: float  # of its nearest fingerprint
+
+
+class Closing(Message, frozen=True, kw_only=True):
+    """By re-baselining: another profile was activated, so that what it was held against is no longer the reference."""
+
+    by: str
+    why: str
+
+
 class Detection(Message, frozen=True, kw_only=True):
     """One stream's detector has left control. A later version of the same detection_id replaces it.
 
@@ -49,10 +64,16 @@ class Detection(Message, frozen=True, kw_only=True):
     cause: str = "unknown"  # what it looks like: names joined by " or "
     cause_cosine: float = 0.0  # angle with the nearest fingerprint
     cause_strength: float = 0.0  # 1..5, 0 = not known
+    alike: tuple[Likeness, ...] = ()  # every cause that is known in this layer
     limit_share: float | None = None  # of the displacement at which decisions begin to flip; None = not known
+    layers: tuple[str, ...] = ()  # that its view's profile watches, in the model's order
     across: bool = False  # a second change, found across the direction of one that is open
+    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on; no recorded change
     seen_before: int = 0  # changes of this stream that ended and looked alike
+    like_id: str | None = None  # detection_id of the nearest of them
+    like_cosine: float = 0.0
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    closed: Closing | None = None  # None: it goes on, or ended by itself
     contradicted: bool = False  # it was there before the last cleaning or replacement
     stations: tuple[str, ...] = ()  # of a line or plant mean: those that moved with it
     ln_z: float
@@ -60,6 +81,15 @@ class Detection(Message, frozen=True, kw_only=True):
     profile_sha: str
     model_version: str
     updated_at_ns: int
+
+
+class LayerMove(Message, frozen=True, kw_only=True):
+    """How far one layer of one view moved."""
+
+    view: str
+    layer: str
+    moved: bool  # its mean, that of a semantic slice, or its frames' scatter, beyond control
+    displacement: float | None = None  # Mahalanobis size; None: its mean did not move beyond control
 
 
 class Incident(Message, frozen=True, kw_only=True):
@@ -74,6 +104,7 @@ class Incident(Message, frozen=True, kw_only=True):
     status: Literal["open", "ended"]
     severity: Literal["page"]
     cause: str = "unknown"
+    with_lot: bool = False  # it began with a lot, supplier lot, sku or recipe
     dating: DatingStatus
     opened_at_ns: int
     since_ns: int
@@ -84,6 +115,11 @@ class Incident(Message, frozen=True, kw_only=True):
     shape: Shape
     p_ramp: float
     streams: tuple[str, ...]
+    layers: tuple[LayerMove, ...] = ()  # of each view, in the model's order
+    looks_like: str | None = None  # incident_id of an earlier one that ended
+    looks_like_since_ns: int | None = None
+    new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    closed: Closing | None = None  # None: it goes on, or ended by itself
     detection_ids: tuple[str, ...]
     stations: tuple[str, ...] = ()  # all that moved
     merged_into: str = ""  # the incident that it turned out to be a part of
@@ -145,6 +181,17 @@ class GroupStatus(Message, frozen=True, kw_only=True):
     late_sums: int = 0
 
 
+class Activation(Message, frozen=True, kw_only=True):
+    """From now on a view is watched by a profile."""
+
+    station_id: str
+    view: str
+    profile_sha: str
+    at_ns: int
+    by: str  # "" = nobody said
+    why: str
+
+
 class Subgroup(Message, frozen=True, kw_only=True):
     """A rational subgroup of one scalar stream: frames over at most 10 s, as normal scores about the profile's mean."""
 
@@ -175,6 +222,7 @@ MESSAGES: tuple[type[Message], ...] = (
     BlindTime,
     StationStatus,
     GroupStatus,
+    Activation,
     Subgroup,
     SecondOpinion,
 )

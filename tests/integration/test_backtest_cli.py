@@ -11,36 +11,10 @@ from click.testing import CliRunner
 from sincewhen.cli.__main__ import main
 from sincewhen.profiles.profile import decode_profile, encode_profile
 from sincewhen_schemas.reference import encode_reference
+from sincewhen_testing.recorded import D, N, arrays, changed_rows
 from sincewhen_testing.references import pinned
 from sincewhen_testing.station import learned, stream
-from sincewhen_testing.streams import direction, noise
-
-N, D = 3400, 16
-
-
-def changed_rows() -> tuple[np.ndarray, np.ndarray]:
-    """Embeddings that move at row 2900, and where to."""
-    rng = np.random.default_rng(7)
-    x = noise(rng, N, D)
-    move = direction(rng, D)
-    x[2900:] += 3 * move
-    return x, move
-
-
-def arrays(folder: Path, **changed: np.ndarray) -> Path:
-    rng = np.random.default_rng(8)
-    columns = {
-        "x": changed_rows()[0],
-        "t": np.arange(N) * 10**9,
-        "lot": np.array([f"L{i // 200}" for i in range(N)]),
-        "confidence": rng.uniform(0.8, 1, N),
-        "factors": rng.standard_normal((N, 2)),
-        "factor_names": np.array(["brightness", "contrast"]),
-        **changed,
-    }
-    file = folder / "stream.npz"
-    np.savez(file, **columns)  # type: ignore[arg-type]  # numpy's stub takes allow_pickle for a column
-    return file
+from sincewhen_testing.streams import direction
 
 
 def run(file: Path, *extra: str) -> tuple[int, str, dict[str, object]]:
@@ -137,17 +111,23 @@ def test_a_run_length_is_finite_and_at_least_2(tmp_path: Path, value: str) -> No
     assert "a run length is a finite number of rows, at least 2" in text
 
 
-@pytest.mark.parametrize("option", ["--json", "--profile-out"])
+@pytest.mark.parametrize("option", ["--json", "--report", "--profile-out"])
 def test_a_place_that_can_not_be_written_is_told_before_the_work(tmp_path: Path, option: str) -> None:
     (tmp_path / "file").write_text("")
     (tmp_path / "junk.npz").write_bytes(b"junk")  # would be told first if the place were looked at later
-    code, text, _ = run(tmp_path / "junk.npz", "--golden", "10", option, str(tmp_path / "file" / "out"))
-    assert code == 2
-    assert "names a file that can be written" in text
+    for place, words in (
+        (tmp_path / "nowhere" / "out.html", "it names a file in a folder that is there"),
+        (tmp_path / "file" / "out.html", "it names a file in a folder that is there"),
+        (Path("/proc/out.html"), "it names a file that can be written"),
+    ):
+        code, text, _ = run(tmp_path / "junk.npz", "--golden", "10", option, str(place))
+        assert code == 2
+        assert words in text
+    assert not (tmp_path / "nowhere").exists()
 
 
 def test_a_profile_that_it_wrote_is_used_again_and_finds_the_same(tmp_path: Path) -> None:
-    file, kept = arrays(tmp_path), tmp_path / "kept" / "p.profile"
+    file, kept = arrays(tmp_path), tmp_path / "p.profile"
     code, _, first = run(file, "--golden", "2400", "--profile-out", str(kept))
     assert code == 0
     code, _, second = run(file, "--golden", "2400", "--profile", str(kept))
@@ -171,19 +151,42 @@ def test_a_profile_is_used_whatever_its_one_layer_is_called_and_says_what_it_can
     assert "Not watched, because factor:brightness of the profile is not in the rows" in text
 
 
+def test_a_profile_of_several_layers_is_used_where_one_has_the_columns_of_x(tmp_path: Path) -> None:
+    data = stream(61)
+    one, many, file = tmp_path / "one.profile", tmp_path / "many.profile", tmp_path / "stream.npz"
+    profile = learned(data)[1]
+    one.write_bytes(encode_profile(profile))
+    early = learned((data[0][:, :8], data[1], data[2]))[1]
+    streams = {stream.replace("head", "early"): scalar for stream, scalar in early.scalars.items()}
+    both = replace(
+        profile,
+        layers={"early": early.layers["head"], **profile.layers},
+        scalars={**streams, **profile.scalars},
+    )
+    many.write_bytes(encode_profile(both))
+    np.savez(file, x=data[0].astype(np.float32))
+    _, _, alone = run(file, "--golden", "2000", "--profile", str(one))
+    code, text, report = run(file, "--golden", "2000", "--profile", str(many))
+    assert code == 0
+    assert "`x` is taken for the layer 'head', the one of 24 columns" in text
+    assert report["alarms"] == alone["alarms"] != []
+
+
 def test_a_profile_that_does_not_fit_is_bad_input_and_not_in_control(tmp_path: Path) -> None:
     file, other, many = arrays(tmp_path), tmp_path / "other.profile", tmp_path / "many.profile"
     profile = learned(stream(61))[1]
     other.write_bytes(encode_profile(profile))
     several = dict.fromkeys(("early", "middle", "head"), profile.layers["head"])
     many.write_bytes(encode_profile(replace(profile, layers=several)))
-    for kept, has in (
-        (other, "has 'head' of 24: save"),
-        (many, "has 'early' of 24, 'middle' of 24, 'head' of 24: save"),
+    wide = tmp_path / "wide.npz"
+    np.savez(wide, x=np.zeros((N, 24), np.float32))
+    for rows, kept, has in (
+        (file, other, "has 'head' of 24: save"),
+        (wide, many, "has 'early' of 24, 'middle' of 24, 'head' of 24: save"),
     ):
-        code, text, _ = run(file, "--golden", "2400", "--profile", str(kept))
+        code, text, _ = run(rows, "--golden", "2400", "--profile", str(kept))
         assert code == 2
-        assert "--profile has one layer, of the 16 columns of `x`" in text
+        assert "--profile has exactly one layer of the" in text
         assert has in text
         assert "In control" not in text
 

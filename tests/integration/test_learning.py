@@ -64,7 +64,7 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
         proposed = next(line for line in before.output.splitlines() if "sincewhen profile build" in line)
         built = command(server, *shlex.split(proposed.partition(": sincewhen ")[2]))
         assert built.exit_code == 0, built.output
-        command(server, "profile", "activate", json.loads(built.output)["sha"], "--reason", "A/A passed")
+        command(server, "profile", "activate", json.loads(built.output)["sha"], "--why", "A/A passed", "--by", "eve")
         for start in range(GOLDEN, END, 50):
             if start not in LOST:
                 server.send(batch(data, start, start + 50))
@@ -135,8 +135,9 @@ def test_an_exported_profile_is_its_sha_and_serves_backtest(plant: Plant, tmp_pa
     assert unknown.exit_code == 1
     assert "404: there is no profile '0000000000000000'" in unknown.output
     nowhere = command(plant.server, "profile", "export", sha, "--out", str(tmp_path / "no" / "p"))
-    assert nowhere.exit_code == 1
-    assert "names a file that can be written" in nowhere.output
+    assert nowhere.exit_code == 2
+    assert "names a file in a folder that is there" in " ".join(nowhere.output.split())
+    assert not (tmp_path / "no").exists()
 
 
 def test_stations_tells_what_is_known_and_what_to_run_next(plant: Plant) -> None:

@@ -4,28 +4,42 @@ from collections.abc import Iterator
 from urllib.parse import urlsplit
 
 import pytest
+from click.testing import CliRunner
 from playwright.sync_api import Page, sync_playwright
 
+from sincewhen.cli.__main__ import main
 from sincewhen_testing.needs import chromium
 from sincewhen_testing.server import Server
-from sincewhen_testing.station import GOLDEN, STATION, batch, stream
+from sincewhen_testing.station import GOLDEN, STATION, Recorded, batch, changes, stream
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 
 
+def watched(server: Server, data: Recorded, last: int) -> None:
+    """Learn, activate, and watch up to a frame."""
+    for start in range(0, GOLDEN, 500):
+        server.send(batch(data, start, start + 500))
+    server.applied()
+    (station,) = server.get("/api/v1/stations").json()
+    built = server.post("/api/v1/profiles", {"station": STATION, "view": "top", **station["proposal"]})
+    server.post(f"/api/v1/profiles/{built.json()['sha']}/activate", {"reason": "A/A passed"})
+    for start in range(GOLDEN, last, 50):
+        server.send(batch(data, start, start + 50))
+    server.applied()
+
+
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    data = stream(57)
     with Server(tmp_path_factory.mktemp("d")) as server:
-        for start in range(0, GOLDEN, 500):
-            server.send(batch(data, start, start + 500))
-        server.applied()
-        (station,) = server.get("/api/v1/stations").json()
-        built = server.post("/api/v1/profiles", {"station": STATION, "view": "top", **station["proposal"]})
-        server.post(f"/api/v1/profiles/{built.json()['sha']}/activate", {"reason": "A/A passed"})
-        for start in range(GOLDEN, GOLDEN + 850, 50):
-            server.send(batch(data, start, start + 50))
-        server.applied()
+        watched(server, stream(57), GOLDEN + 850)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """The same change once more, while it is open."""
+    with Server(tmp_path_factory.mktemp("d")) as server:
+        watched(server, changes(95, (True, False, True)), GOLDEN + 1700)
         yield server
 
 
@@ -78,3 +92,16 @@ def test_the_incident_page_says_what_where_since_when_and_how_far_above_the_fold
         assert above_fold(page, selector), selector
     assert "with 95 %" in page.locator("dl").inner_text()
     assert "units suspect" in page.locator("dl").inner_text()
+
+
+def test_the_incident_page_links_the_earlier_incident_that_it_looks_like(again: Server, page: Page) -> None:
+    newest, _, first = again.get("/api/v1/incidents").json()
+    assert newest["looks_like"] == {"id": first["id"], "since": first["since"]}
+    opened(page, f"{again.url}/incidents/{newest['id']}")
+    for selector in ("h1", "dl", "svg.strip"):
+        assert above_fold(page, selector), selector
+    assert f"looks like incident {first['id']} of {first['since'][:10]}" in page.locator("dl").inner_text()
+    page.locator("dl a").click()
+    assert page.url.endswith(first["id"])
+    told = CliRunner().invoke(main, ["since", "--station", STATION, "--server", again.url]).output
+    assert f"Looks like incident {first['id']} of {first['since'][:10]}." in told

@@ -18,6 +18,7 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def scan(folder: Path, *extra: str) -> Result:
     out = folder.parent / "out" / "report.html"
+    out.parent.mkdir(exist_ok=True)
     return CliRunner().invoke(main, ["scan", str(folder), "--side", "32", "--out", str(out), *extra])
 
 
@@ -44,7 +45,7 @@ def test_a_few_photos_are_insufficient_with_the_reason_and_a_contact_sheet(folde
     assert report["ordered_by"] == {"index": 0, "exif": 0, "file": 0, "name": 4}
     assert [item["path"] for item in report["unreadable"]] == ["broken.jpg"]
     assert "copied archive" in report["warnings"][0]
-    assert "not enough to judge" in result.stderr
+    assert "can not be judged" in result.stderr
     page = (folder.parent / "out" / "report.html").read_text()
     assert page.count("data:image/jpeg") == 4
     assert "broken.jpg" in page
@@ -54,7 +55,7 @@ def test_an_empty_folder_still_gets_a_report(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     result = scan(tmp_path / "archive")
     assert result.exit_code == 0
-    assert "0 pictures: not enough to judge" in (tmp_path / "out" / "report.html").read_text()
+    assert "0 pictures can not be judged" in (tmp_path / "out" / "report.html").read_text()
 
 
 def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder: Path) -> None:
@@ -75,6 +76,7 @@ def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder:
         (("--index", "missing.csv"), "does not exist"),
         (("--model", "missing.pt"), "missing.pt"),
         (("--arl0", "1"), "--arl0"),
+        (("--json", "nowhere/scan.json"), "it names a file in a folder that is there; got nowhere/scan.json: make"),
     ],
 )
 def test_bad_input_says_the_rule_and_ends_with_2(folder: Path, extra: tuple[str, ...], words: str) -> None:

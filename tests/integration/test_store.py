@@ -100,3 +100,21 @@ def test_what_the_model_said_of_each_class_and_where_the_picture_lies_come_back(
     assert np.isnan(second["class_scores"]["good"])
     assert third == {"class_scores": {}, "evidence_key": ""}
     connection.close()
+
+
+def test_layers_come_back_in_the_models_order(tmp_path: Path) -> None:
+    """Not in the alphabet's; a batch whose frames lack one changes nothing."""
+    data = stream(33)
+    order = ("stem", "blocks", "classifier")
+    run = Run({})
+    for start in range(0, 300, 50):
+        frames = columns(data, start, start + 50)
+        carried = order[1:] if start == 100 else order
+        run.feed(encode_frames(replace(frames, layers=dict.fromkeys(carried, frames.layers["head"]))))
+    connection = Connection(tmp_path / "chdb")
+    migrate(connection, Retention(*[10_000] * 3))
+    write_outputs(connection, run.outputs)
+    golden, _ = read.golden(connection, STATION, "top", START_NS, START_NS + 300 * STEP_NS)
+    assert tuple(golden.layers) == order
+    assert golden.n == 250
+    connection.close()

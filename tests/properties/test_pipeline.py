@@ -273,6 +273,30 @@ def test_a_cleaning_after_the_onset_that_did_not_end_the_change_is_contradicted(
     assert abs((refined[0].since_ns - START_NS) / STEP_NS - ONSET) <= 3
 
 
+@pytest.mark.parametrize(("recorded_at", "follows"), [(GOLDEN - 500, False), (GOLDEN, True)])
+def test_only_a_change_recorded_since_the_golden_frames_explains_what_is_there_from_the_first_frame_on(
+    recorded_at: int,
+    follows: bool,  # noqa: FBT001 - parametrized
+) -> None:
+    x, factor, lots = stream(38)
+    moved = x.astype(np.float32)
+    moved[GOLDEN:] += 2 * moved[:GOLDEN].std(axis=0)
+    data = (moved.astype(np.float16), factor, lots)
+    sha, profile = learned(data)
+    runner = Run({sha: profile})
+    for start in range(0, GOLDEN, 500):
+        runner.feed(batch(data, start, start + 500))
+    told = pb.Control(control_id="c4", at_ns=START_NS + recorded_at * STEP_NS)
+    told.recorded_change.kind = "replacement"
+    runner.feed(encode_control(STATION, told))
+    runner.feed(activation(sha))
+    for start in range(GOLDEN, GOLDEN + 300, 50):
+        runner.feed(batch(data, start, start + 50))
+    (event,) = runner.state.views["top"].monitors["embedding:head"].open
+    assert event.since == 0
+    assert event.follows_change == follows
+
+
 def test_a_recorded_change_and_a_challenge_are_remembered_within_bounds() -> None:
     runner = out_of_control(31)
     for number in range(100):

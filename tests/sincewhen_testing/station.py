@@ -30,6 +30,19 @@ def stream(seed: int) -> Recorded:
     return x, rng.standard_normal(len(x)).astype(np.float32), lots
 
 
+def changes(seed: int, same: tuple[bool, ...]) -> Recorded:
+    """A change of 300 frames every 700 frames; change i points where the first did, or elsewhere."""
+    rng = np.random.default_rng(seed)
+    _, factor, lots = stream(seed)
+    frames = GOLDEN + 700 * len(same) + 100
+    latent, first = noise(rng, frames, 12), direction(rng, 12)
+    for number, alike in enumerate(same):
+        start = GOLDEN + 100 + 700 * number
+        latent[start : start + 300] += 3 * (first if alike else direction(rng, 12))
+    x = (latent @ mixing(rng, 12, 24)).astype(np.float16)
+    return x, np.resize(factor, frames), np.resize(lots, frames)
+
+
 def columns(data: Recorded, start: int, stop: int) -> Frames:
     x, factor, lots = data
     return Frames(

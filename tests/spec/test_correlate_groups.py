@@ -6,7 +6,7 @@ from typing import Any
 
 from sincewhen.correlator.changes import changes
 from sincewhen.incidents.correlate import correlate
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Detection, Incident, Likeness
 
 LINE, OTHER = "ulm/body/line1", "ulm/body/line2"
 MINUTE = 60 * 10**9
@@ -45,7 +45,8 @@ COMMON = detection(LINE, "factor:brightness", 100, 110, stations=(f"{LINE}/a", f
 BEFORE = detection(f"{LINE}/a", "factor:brightness", 101, 105)
 ALSO_BEFORE = detection(f"{LINE}/b", "factor:brightness", 102, 106)
 AFTER = detection(f"{LINE}/c", "factor:brightness", 105, 150)
-EMBEDDING = detection(f"{LINE}/a", "embedding:head", 103, 112, cause="glare", cause_cosine=0.9)
+GLARE = (Likeness(cause="glare", family=0, cosine=0.9),)
+EMBEDDING = detection(f"{LINE}/a", "embedding:head", 103, 112, cause="glare", cause_cosine=0.9, alike=GLARE)
 
 
 def test_members_paged_before_and_after_are_one_incident_with_the_id_that_was_paged_first() -> None:

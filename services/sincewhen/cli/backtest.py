@@ -6,21 +6,25 @@ import sys
 import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import UTC
 from pathlib import Path
 from typing import Any
 
 import click
 
 from sincewhen.cli.arrays import LAYER, BadArrays, read_recording
+from sincewhen.cli.places import MADE, all_different, can_be_written
 from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
+from sincewhen.report.backtest import SUFFIXES, write
+from sincewhen.report.judged import judged_rows
+from sincewhen.report.words import ROW, Clock
 from sincewhen_schemas.reference import decode_reference, reference_sha
 
 _ARL0_MIN = 2
 _GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
-_MADE = click.Path(dir_okay=False, path_type=Path)
 
 
 def _run_length(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
@@ -29,34 +33,27 @@ def _run_length(_context: click.Context, _parameter: click.Parameter, value: flo
     return value
 
 
-def _can_be_written(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
-    """Before the work, not after it."""
-    if path is None:
-        return None
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        new = not path.exists()
-        path.open("ab").close()
-        if new:
-            path.unlink()
-    except OSError as error:
-        raise click.BadParameter(f"it names a file that can be written; got {path} ({error}): name another") from error
-    return path
+def _is_report(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise click.BadParameter(f"a report ends in {' or '.join(SUFFIXES)}; got {path}: name it so")
+    return can_be_written(context, parameter, path)
 
 
 @click.command()
 @click.argument("file", type=_GIVEN)
 @click.option("--golden", type=click.IntRange(min=1), required=True, help="The first N rows are in control.")
 @click.option("--arl0", type=float, required=True, callback=_run_length, help="Rows between false alarms in control.")
-@click.option("--json", "out", type=_MADE, callback=_can_be_written, help="Where to write the result.")
+@click.option("--json", "out", type=MADE, callback=can_be_written, help="Where to write the result.")
+@click.option("--report", type=MADE, callback=_is_report, help="A page (.html) or a figure (.png) of the result.")
 @click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
 @click.option("--reference", type=_GIVEN, help="A reference set of the same model: what changes look like, by name.")
-@click.option("--profile-out", type=_MADE, callback=_can_be_written, help="Where to write the profile it learned.")
+@click.option("--profile-out", type=MADE, callback=can_be_written, help="Where to write the profile it learned.")
 def backtest(
     file: Path,
     golden: int,
     arl0: float,
     out: Path | None,
+    report: Path | None,
     given: Path | None,
     reference: Path | None,
     profile_out: Path | None,
@@ -67,12 +64,22 @@ def backtest(
     """
     if given and (reference or profile_out):
         raise click.UsageError("--profile is built already; --reference and --profile-out are for one that is learned")
+    all_different(
+        {
+            "FILE.npz": file,
+            "--profile": given,
+            "--reference": reference,
+            "--json": out,
+            "--report": report,
+            "--profile-out": profile_out,
+        }
+    )
     started = time.monotonic()
     recording = read_recording(file, golden)
     n, d = recording.layers[LAYER].shape
     recording, profile = _with_profile(recording, d, given) if given else _learned(recording, d, golden, reference)
     result = run(recording, golden, arl0, profile)
-    report = {
+    found = {
         "n": n,
         "d": d,
         "golden": golden,
@@ -82,9 +89,12 @@ def backtest(
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
-        out.write_text(json.dumps(report, indent=2, allow_nan=False) + "\n")
+        out.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
     if profile_out and isinstance(profile, Profile):
         profile_out.write_bytes(encode_profile(profile))
+    if report:
+        clock = Clock(ROW, lambda row: f"row {row}", UTC, recording.at_ns if recording.pauses else None)
+        write(file, report, judged_rows(recording, golden, arl0, result), clock, golden)
     _print(result)
 
 
@@ -107,17 +117,17 @@ def _with_profile(recording: Recording, d: int, path: Path) -> tuple[Recording, 
     except (OSError, ValueError) as error:
         raise BadArrays(f"{path} is no profile of this release ({error}): build it again") from error
     dims = {name: len(layer.basis.center) for name, layer in profile.layers.items()}
-    if list(dims.values()) != [d]:
-        raise BadArrays(
-            f"--profile has one layer, of the {d} columns of `x`; {path} has {_layers(dims)}: "
-            "save the rows of that layer as `x`, or build a profile from such rows"
-        )
+    way_out = "save the rows of one of them as `x`, or build a profile from such rows"
+    layer = _layer_of(dims, d, "--profile", path, way_out)
+    profile = profile.of_layer(layer)
+    if len(dims) > 1:
+        click.echo(f"`x` is taken for the layer {layer!r}, the one of {d} columns.", err=True)
     missing = sorted(
         {name for name in profile.scalars if not name.startswith(("t2:", "spe:"))} - set(recording.scalars)
     )
     if missing:
         click.echo(f"Not watched, because {', '.join(missing)} of the profile is not in the rows.", err=True)
-    return _as_layer(recording, next(iter(dims))), profile
+    return _as_layer(recording, layer), profile
 
 
 def _learned(recording: Recording, d: int, golden: int, path: Path | None) -> tuple[Recording, Profile | Refusal]:
@@ -130,16 +140,24 @@ def _learned(recording: Recording, d: int, golden: int, path: Path | None) -> tu
     except (OSError, ValueError) as error:
         raise BadArrays(f"--reference {path}: {error}") from error
     dims = {name: values.shape[1] for name, values in reference.clean.items()}
-    fitting = [name for name, width in dims.items() if width == d]
-    if LAYER not in fitting and len(fitting) != 1:
-        raise BadArrays(
-            f"--reference has exactly one layer of the {d} columns of `x`, or one that is named {LAYER!r}; {path} has "
-            f"{_layers(dims)}: build it with the model and the layer that made `x`"
-        )
-    recording = _as_layer(recording, LAYER if LAYER in fitting else fitting[0])
+    layer = _layer_of(dims, d, "--reference", path, "build it with the model and the layer that made `x`")
+    recording = _as_layer(recording, layer)
     subject = Subject(reference.station_id, reference.view, reference.model_name, reference.model_version)
     rows = recording.take(slice(golden)).golden()
     return recording, build_profile(rows, subject, reference, reference_sha(encoded))
+
+
+def _layer_of(dims: Mapping[str, int], d: int, option: str, path: Path, way_out: str) -> str:
+    """The layer that `x` is of: by its columns, or by its name where several have them."""
+    fitting = [name for name, width in dims.items() if width == d]
+    if LAYER in fitting:
+        return LAYER
+    if len(fitting) != 1:
+        raise BadArrays(
+            f"{option} has exactly one layer of the {d} columns of `x`, or one of them named {LAYER!r}; {path} has "
+            f"{_layers(dims)}: {way_out}"
+        )
+    return fitting[0]
 
 
 def _as_layer(recording: Recording, name: str) -> Recording:

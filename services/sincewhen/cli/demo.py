@@ -19,6 +19,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
+from sincewhen.cli.query import looks_like
 from sincewhen.demo.play import Demo, DemoError
 
 _START_S = 60.0
@@ -120,6 +121,7 @@ def _tell(result: dict[str, Any]) -> None:
         covers = "holds" if story["covered"] else "does not hold"
         click.echo(f"  found   since {story['since']}, {story['shape']}, {story['delay_frames']} frames after it began")
         click.echo(f"  between {story['since_low']} and {story['since_high']} (95 %; it {covers} the true start)")
+        click.echo(f"  cause   {looks_like(story['cause'])}")
         click.echo(f"  lots    {', '.join(story['lots'])}")
     verdict = "as it must be" if result["ok"] else "NOT as it must be"
     click.echo(f"\nfalse incidents: {result['false_incidents']}; {result['elapsed_s']:.0f} s; {verdict}")

@@ -1,11 +1,20 @@
 """`sincewhen profile`: what in-control looks like, asked of a server over HTTP."""
 
+import getpass
 import json
 from pathlib import Path
 
 import click
 
+from sincewhen.cli.places import MADE, can_be_written
 from sincewhen.cli.query import ask, request, server_option
+
+
+def _user() -> str:
+    try:
+        return getpass.getuser()
+    except (ImportError, KeyError, OSError) as error:
+        raise click.UsageError("--by says who decided it; this command's user has no name: give one") from error
 
 
 @click.group()
@@ -39,6 +48,10 @@ def list_(server: str) -> None:
     for item in ask(server, "GET", "profiles"):
         active = "active" if item["active"] else ""
         click.echo(f"{item['sha']}  {item['station_id']}  {item['view']}  {item['frames']} frames  {active}")
+        for said in item["activations"]:
+            click.echo(
+                f"  activated {said['at']} by {said['by'] or 'nobody named'}: {said['why'] or 'no reason given'}"
+            )
 
 
 @profile.command()
@@ -51,25 +64,21 @@ def show(sha: str, server: str) -> None:
 
 @profile.command()
 @click.argument("sha")
-@click.option("--reason", required=True)
+@click.option("--why", required=True, help="Kept with the profile and shown on the station's page.")
+@click.option("--by", default=_user, show_default="the user of this command", help="Who decided it.")
 @server_option
-def activate(sha: str, reason: str, server: str) -> None:
-    """Watch the station by this profile from now on."""
-    done = ask(server, "POST", "profiles", sha, "activate", json={"reason": reason})
+def activate(sha: str, why: str, by: str, server: str) -> None:
+    """Watch the station by this profile from now on; what is open there ends by it."""
+    done = ask(server, "POST", "profiles", sha, "activate", json={"reason": why, "by": by})
     click.echo(f"{done['station_id']} {done['view']} is watched by {sha} from now on.")
 
 
 @profile.command()
 @click.argument("sha")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), required=True, help="Where to write it.")
+@click.option("--out", type=MADE, callback=can_be_written, required=True, help="Where to write it.")
 @server_option
 def export(sha: str, out: Path, server: str) -> None:
     """Write a profile to a file, for `sincewhen backtest --profile`."""
     body = request(server, "GET", "profiles", sha, "body").content
-    try:
-        out.write_bytes(body)
-    except OSError as error:
-        raise click.ClickException(
-            f"--out names a file that can be written; got {out} ({error}): name another"
-        ) from error
+    out.write_bytes(body)
     click.echo(f"{sha}: {len(body)} bytes to {out}")

@@ -68,6 +68,11 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         click.echo(json.dumps(found, indent=2))
     elif found["out_of_control"]:
         click.echo(_line(found))
+        if found["new_level"]:
+            click.echo("Stable since a recorded change: a new reference is proposed, see `sincewhen stations`.")
+        if found["looks_like"]:
+            click.echo(f"Looks like incident {found['looks_like']['id']} of {found['looks_like']['since'][:10]}.")
+        click.echo(found["layers_said"] or "No layer of a model is watched.")
     else:
         click.echo(f"{station}: no incident {'at ' + at if at else 'is open'}")
 
@@ -87,6 +92,7 @@ def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - 
         for row in found[kind]:
             click.echo(f"{kind[:-1]:<13} {row['value']:<24} {row['units']:>7} units  {row['first']} .. {row['last']}")
     click.echo(f"{len(found['units'])} units are suspect (--json lists them)")
+    click.echo(found["layers_said"] or "No layer of a model is watched.")
 
 
 @click.command()
@@ -112,6 +118,11 @@ def stations(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes
             click.echo(f"  a profile can be built: {_build_command(item, server)}")
 
 
+def looks_like(cause: str) -> str:
+    """A cause as it is said."""
+    return "unknown" if cause == "unknown" else f"looks like {cause.replace('_', ' ')}"
+
+
 def _build_command(item: dict[str, Any], server: str) -> str:
     window = item["proposal"]
     command = ["sincewhen", "profile", "build", "--station", item["station_id"], "--view", item["view"]]
@@ -121,9 +132,11 @@ def _build_command(item: dict[str, Any], server: str) -> str:
 
 def _line(item: dict[str, Any]) -> str:
     until = f" until {item['until']}" if item["until"] else ""
+    if item["closed"]:
+        until += f" {item['closed']['said']}"
     many = f"  {len(item['stations'])} stations" if len(item["stations"]) > 1 else ""
     return (
         f"{item['id']}  {item['station_id']}{many}  {item['status']}  since {item['since']} "
         f"[{item['since_low']} .. {item['since_high']}]{until}  {item['shape']}  "
-        f"{item['units_suspect']} units  lots: {', '.join(item['lots'])}"
+        f"cause: {looks_like(item['cause'])}  {item['units_suspect']} units  lots: {', '.join(item['lots'])}"
     )

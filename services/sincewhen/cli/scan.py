@@ -11,25 +11,32 @@ from typing import Any
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import click
+import numpy as np
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from sincewhen.cli.backtest import as_json
+from sincewhen.cli.places import MADE, all_different, can_be_written
 from sincewhen.console.times import from_iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.processor.learn import Subject
-from sincewhen.scan.archive import Archive, read_archive
+from sincewhen.report.words import PICTURE, Clock, headline, told
+from sincewhen.scan.archive import Archive, Picture, read_archive
 from sincewhen.scan.cache import FeatureCache
 from sincewhen.scan.features import Features, extract, model_key
 from sincewhen.scan.judge import Verdict, Window, judge
-from sincewhen.scan.report import headline, render, told
-from sincewhen.scan.words import Clock
+from sincewhen.scan.report import page
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
 from sincewhen_edge.sources.rows import SourceError, TimeForm
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+OUTPUT = Path("-")
 _SHOWN = 5
+
+
+def _or_output(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    return path if path == OUTPUT else can_be_written(context, parameter, path)
 
 
 @click.command()
@@ -38,8 +45,8 @@ _SHOWN = 5
 @click.option("--model", default="reference", show_default=True, help="Or a TorchScript or ONNX file.")
 @click.option("--side", type=click.IntRange(32, 4096), default=IMAGE_SIDE, show_default=True, help="Pixels to it.")
 @click.option("--baseline", "given", metavar="FROM..TO", help="ISO dates or times; default: the longest calm stretch.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), default=Path("report.html"), show_default=True)
-@click.option("--json", "as_file", help="Write the result as JSON too, - for standard output.")
+@click.option("--out", type=MADE, callback=can_be_written, default=Path("report.html"), show_default=True)
+@click.option("--json", "as_file", type=MADE, callback=_or_output, help="Also as JSON, - for standard output.")
 @click.option("--tz", default="UTC", show_default=True, help="Time zone of times that name none, and of the report.")
 @click.option("--arl0", type=click.FloatRange(min=2), help="Pictures between false alarms; default: 10 such archives.")
 def scan(
@@ -49,7 +56,7 @@ def scan(
     side: int,
     given: str | None,
     out: Path,
-    as_file: str | None,
+    as_file: Path | None,
     tz: str,
     arl0: float | None,
 ) -> None:
@@ -57,6 +64,7 @@ def scan(
 
     Exit code 0, also where nothing can be judged (the report says why); 2 on bad input.
     """
+    all_different({"--index": index, "--out": out, "--json": as_file})
     started = time.monotonic()
     zone = _zone(tz)
     window = None if given is None else _window(given, zone)
@@ -68,15 +76,14 @@ def scan(
     except (SourceError, ModelError) as error:
         raise click.UsageError(str(error)) from error
     verdict = judge(features, subject, arl0, window, timed=archive.timed)
-    clock = Clock(features.pictures, zone, archive.timed)
+    clock = _clock(features.pictures, zone, timed=archive.timed)
     method = {"Model": f"{subject.model_name} {subject.model_version}, {side} pixels"}
-    out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text(render(features, archive, verdict, clock, method, str(directory)), encoding="utf-8")
+    out.write_text(page(features.pictures, archive, verdict, clock, method, str(directory)), encoding="utf-8")
     if as_file is not None:
         report = result(features, archive, verdict, clock)
         report["elapsed_s"] = round(time.monotonic() - started, 3)
         _write(as_file, json.dumps(report, indent=2) + "\n")
-    _print(archive, verdict, clock, out, quiet=as_file == "-")
+    _print(archive, verdict, clock, out, quiet=as_file == OUTPUT)
 
 
 def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock) -> dict[str, Any]:
@@ -111,6 +118,11 @@ def _alarm(alarm: Alarm, verdict: Verdict, clock: Clock) -> dict[str, Any]:
         "until_at": None if alarm.until is None else clock.iso(alarm.until),
         "lots": told(alarm, verdict, clock).lots,
     }
+
+
+def _clock(pictures: list[Picture], zone: tzinfo, *, timed: bool) -> Clock:
+    at_ns = np.array([picture.at_ns for picture in pictures], np.int64) if timed else None
+    return Clock(PICTURE, lambda row: f"picture {row + 1} ({pictures[row].name})", zone, at_ns)
 
 
 def _features(archive: Archive, model: str, side: int) -> tuple[Features, Archive, Subject]:
@@ -162,17 +174,16 @@ def _window(given: str, zone: tzinfo) -> Window:
     return Window(from_iso(start), from_iso(stop))
 
 
-def _write(where: str, text: str) -> None:
-    if where == "-":
+def _write(where: Path, text: str) -> None:
+    if where == OUTPUT:
         click.echo(text, nl=False)
     else:
-        Path(where).parent.mkdir(parents=True, exist_ok=True)
-        Path(where).write_text(text, encoding="utf-8")
+        where.write_text(text, encoding="utf-8")
 
 
 def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet: bool) -> None:
     """The gist on the terminal; on standard error where standard output is the JSON."""
-    lines = [f"{headline(verdict)}{'.' if verdict.refused is None else ': ' + verdict.refused}"]
+    lines = [f"{headline(verdict, PICTURE)}{'.' if verdict.refused is None else ': ' + verdict.refused}"]
     if verdict.baseline_rows is not None:
         first, last = (clock.place(row) for row in verdict.baseline_rows)
         lines.append(f"Baseline: {first} .. {last}")
@@ -180,7 +191,7 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
         said = told(alarm, verdict, clock)
         until = "still so in the last picture" if said.until is None else f"until {said.until}"
         lots = f"; lots {', '.join(said.lots)}" if said.lots else ""
-        lines.append(f"- {said.headline} ({said.interval}), {until}; {said.pictures} pictures{lots}")
+        lines.append(f"- {said.headline} ({said.interval}), {until}; {PICTURE.count(said.rows)}{lots}")
     lines += [f"Caution: {warning}" for warning in archive.warnings[:_SHOWN]]
     if archive.unreadable:
         lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")

@@ -1,15 +1,17 @@
 """/api/v1: incidents, scope, since, stations, groups, blind time, profiles, reference sets, dead letters."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, StringConstraints
 
 from sincewhen.console.body import body_of
 from sincewhen.console.times import from_iso
 from sincewhen.console.views import (
+    activation_json,
     blind_json,
     found,
     group_json,
@@ -26,7 +28,7 @@ from sincewhen.incidents.correlate import concerns
 from sincewhen.processor.learn import Refusal
 from sincewhen.store import read
 from sincewhen_schemas.limits import CAPTURED_AT_MIN_NS, ID_CHARS_MAX, REFERENCE_BYTES_MAX
-from sincewhen_schemas.messages import Incident
+from sincewhen_schemas.messages import Activation, Incident
 
 _WINDOW_MAX_NS = 4_102_444_800_000_000_000  # 2100-01-01
 _BYTES = "application/octet-stream"
@@ -52,8 +54,14 @@ class Window(BaseModel):
         return from_ns, to_ns
 
 
-class Activation(BaseModel):
-    reason: Annotated[str, Field(min_length=1, max_length=500)]
+Said = StringConstraints(strip_whitespace=True, min_length=1, pattern=r"^[^\x00-\x1f\x7f]+$")
+
+
+class Decision(BaseModel):
+    """reason: why. by: who, where the holder of the token acts for somebody."""
+
+    reason: Annotated[str, Said, Field(max_length=500)]
+    by: Annotated[str, Said, Field(max_length=ID_CHARS_MAX)] = "admin"
 
 
 def api_router(runner: Runner) -> APIRouter:
@@ -84,7 +92,7 @@ def api_router(runner: Runner) -> APIRouter:
 
     @router.get("/stations")
     def stations() -> list[dict[str, Any]]:
-        return [station_json(status) for status in runner.stations()]
+        return [station_json(runner, status) for status in runner.stations()]
 
     @router.get("/blind-time")
     def blind_time(station: str, limit: Limit = 100) -> list[dict[str, Any]]:
@@ -117,14 +125,19 @@ def _profiles(router: APIRouter, runner: Runner) -> None:
     @router.get("/profiles")
     def profiles() -> list[dict[str, Any]]:
         active = {status.profile_sha for status in runner.stations()}
-        return [{**show(sha), "active": sha in active} for sha in runner.log.shas()]
+        said = read.activations(runner.connection)
+        return [{**shown(sha, said), "active": sha in active} for sha in runner.log.shas()]
+
+    def shown(sha: str, said: Sequence[Activation]) -> dict[str, Any]:
+        try:
+            summary = learning.summary(sha, runner.profile(sha))
+        except KeyError:
+            raise HTTPException(404, f"there is no profile {sha[:64]!r}: list them with /api/v1/profiles") from None
+        return {**summary, "activations": [activation_json(item) for item in said if item.profile_sha == sha]}
 
     @router.get("/profiles/{sha}")
     def show(sha: str) -> dict[str, Any]:
-        try:
-            return learning.summary(sha, runner.profile(sha))
-        except KeyError:
-            raise HTTPException(404, f"there is no profile {sha[:64]!r}: list them with /api/v1/profiles") from None
+        return shown(sha, read.activations(runner.connection))
 
     @router.get("/profiles/{sha}/body", response_class=Response, responses={200: {"content": {_BYTES: {}}}})
     def body(sha: str) -> Response:
@@ -146,9 +159,9 @@ def _profiles(router: APIRouter, runner: Runner) -> None:
         return made
 
     @router.post("/profiles/{sha}/activate")
-    def activate(sha: str, activation: Activation) -> dict[str, Any]:
+    def activate(sha: str, decision: Decision) -> dict[str, Any]:
         show(sha)
-        return learning.activate(runner, sha, "admin", activation.reason)
+        return learning.activate(runner, sha, decision.by, decision.reason)
 
 
 def _references(router: APIRouter, runner: Runner) -> None:

@@ -15,6 +15,7 @@ from sincewhen.console.api import api_router
 from sincewhen.console.ingest import ingest_router
 from sincewhen.console.pages import pages_router
 from sincewhen.console.problem import on_http, on_validation, problem
+from sincewhen.console.station_page import station_router
 from sincewhen.embedded.runner import Runner
 from sincewhen.log.log import LogUnavailable
 from sincewhen.store.connect import StoreUnavailable
@@ -33,6 +34,7 @@ def make_app(runner: Runner, token: str) -> FastAPI:
     app.include_router(ingest_router(runner))
     app.include_router(api_router(runner))
     app.include_router(pages_router(runner))
+    app.include_router(station_router(runner))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
     _health(app, runner)
 

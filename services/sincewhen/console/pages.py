@@ -10,7 +10,9 @@ from fastapi.templating import Jinja2Templates
 from sincewhen.console.times import iso
 from sincewhen.console.views import found, group_json, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents import rebaselining
 from sincewhen.incidents.correlate import STATION_DEPTH
+from sincewhen.incidents.layers import said
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident, Shape
 
@@ -46,9 +48,9 @@ def pages_router(runner: Runner) -> APIRouter:
     @router.get("/", response_class=HTMLResponse)
     def incidents(request: Request) -> HTMLResponse:
         open_first = sorted(newest_first(runner), key=lambda incident: incident.status != "open")
-        stations = [station_json(status) for status in runner.stations()]
+        stations = [station_json(runner, status) for status in runner.stations()]
         page = {
-            "incidents": [_shown(incident) for incident in open_first],
+            "incidents": [shown(incident) for incident in open_first],
             "stations": stations,
             "groups": [group_json(status) for status in runner.groups()],
             "learning": any(station["missing"] or station["proposal"] for station in stations),
@@ -60,7 +62,7 @@ def pages_router(runner: Runner) -> APIRouter:
         known = found(runner, incident_id)
         scope = scope_json(runner, known)
         page = {
-            "incident": _shown(known),
+            "incident": shown(known),
             "scope": scope,
             "strip": _strip(known, runner),
             "blind": _blind(known, runner),
@@ -71,7 +73,7 @@ def pages_router(runner: Runner) -> APIRouter:
     return router
 
 
-def _shown(incident: Incident) -> dict[str, Any]:
+def shown(incident: Incident) -> dict[str, Any]:
     *around, name = incident.station_id.split("/")
     group = len(around) < STATION_DEPTH
     return {
@@ -85,7 +87,15 @@ def _shown(incident: Incident) -> dict[str, Any]:
         "interval": _interval(_clock(incident.since_low_ns), _clock(incident.since_high_ns)),
         "until": None if incident.until_ns is None else _clock(incident.until_ns),
         "how": SHAPES[incident.shape],
+        "station_id": incident.station_id,
+        "new_level": incident.new_level,
+        "closed": incident.closed and rebaselining.said(incident.closed),
         "cause": incident.cause.replace("_", " "),
+        "with_lot": incident.with_lot,
+        "looks_like": incident.looks_like,
+        "looks_like_date": (iso(incident.looks_like_since_ns) or "")[:10],
+        "layers": incident.layers,
+        "layers_said": said(incident),
         "changed": sorted({_words(stream) for stream in incident.streams}),
     }
 

@@ -9,9 +9,11 @@ from sincewhen.console.times import iso
 from sincewhen.embedded import learning
 from sincewhen.embedded.references import About
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.layers import said
+from sincewhen.incidents.rebaselining import said as said_closed
 from sincewhen.store import read
 from sincewhen_schemas.limits import ID_CHARS_MAX, STATION_CHARS_MAX
-from sincewhen_schemas.messages import GroupStatus, Incident, StationStatus
+from sincewhen_schemas.messages import Activation, GroupStatus, Incident, StationStatus
 
 _VIEWS_SHOWN = 20
 
@@ -55,10 +57,15 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "until": iso(incident.until_ns),
         "shape": incident.shape,
         "cause": incident.cause,
+        "with_lot": incident.with_lot,
+        "looks_like": incident.looks_like and {"id": incident.looks_like, "since": iso(incident.looks_like_since_ns)},
         "dating": incident.dating,
+        "new_level": incident.new_level,
+        "closed": incident.closed and {**msgspec.structs.asdict(incident.closed), "said": said_closed(incident.closed)},
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),
         "stations": list(incident.stations),
+        **layers_json(incident),
         "lots": [row["value"] for row in scope["lot"]],
         "units_suspect": len(scope["unit_id"]),
     }
@@ -66,6 +73,11 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
 
 def group_json(status: GroupStatus) -> dict[str, Any]:
     return msgspec.structs.asdict(status)
+
+
+def layers_json(incident: Incident) -> dict[str, Any]:
+    """How far each layer of the model moved, in the model's order, and what that says in one sentence."""
+    return {"layers": [msgspec.structs.asdict(move) for move in incident.layers], "layers_said": said(incident)}
 
 
 def blind_json(station: str, row: dict[str, Any]) -> dict[str, Any]:
@@ -93,6 +105,7 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "from": iso(incident.since_low_ns),
         "until": iso(incident.until_high_ns),
         "stations": list(incident.stations),
+        **layers_json(incident),
         **{
             plural[kind]: [
                 {
@@ -109,8 +122,12 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
     }
 
 
-def station_json(status: StationStatus) -> dict[str, Any]:
-    window = learning.proposal(status)
+def activation_json(activation: Activation) -> dict[str, Any]:
+    return {"at": iso(activation.at_ns), "by": activation.by or None, "why": activation.why or None}
+
+
+def station_json(runner: Runner, status: StationStatus) -> dict[str, Any]:
+    window = learning.proposal(runner, status)
     return {
         "station_id": status.station_id,
         "view": status.view,

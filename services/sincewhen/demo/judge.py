@@ -44,6 +44,7 @@ def judge(stage: Stage, incidents: list[dict[str, Any]]) -> tuple[dict[str, Any]
         "found": found is not None,
         "covered": False,
         "shape": found and found["shape"],
+        "cause": found and found["cause"],
         "lots": found["lots"] if found else [],
         "delay_frames": found and round(stage.row(found["opened_at"]) - truth.since),
     }

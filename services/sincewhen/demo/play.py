@@ -1,10 +1,12 @@
 """The demonstration: two stations, real surfaces, a server and two edge agents in processes of their own.
 
-The demonstrator plays the line (pictures and an index on disk) and the engineer (builds and activates the profile that
-the server proposes). What the stories do, and when, stays with the judge.
+The demonstrator plays the line (pictures and an index on disk), the integrator (has the edge build a reference set of
+golden pictures) and the engineer (builds and activates the profile that the server proposes). What the stories do, and
+when, stays with the judge.
 """
 
 import os
+import shutil
 import subprocess
 import sys
 import time
@@ -21,6 +23,7 @@ from sincewhen.demo.judge import Stage, judge
 from sincewhen.demo.scene import Plan, Story, Truth, lot_rows, write_stream
 
 FRAME_S = 1.0
+PINNED = 16  # pictures of a reference set
 _WAIT_S, _POLL_S = 600.0, 0.3
 _SCENES: tuple[tuple[str, Story, str, str], ...] = (
     ("demo/casting/line1/stationA", "supplier lot", "gravel", "grass"),
@@ -48,6 +51,7 @@ class Demo:
         began = time.monotonic()
         stages = self._paint()
         self._send("golden.csv")
+        self._pin(token)
         for stage in stages:
             self._activate(stage.station_id, token)
         self._send("rest.csv")
@@ -82,29 +86,53 @@ class Demo:
 
     def _send(self, index: str) -> None:
         """Run both edge agents over one part of their streams, until the server has applied it."""
-        agents = [self._agent(station, index) for station, *_ in _SCENES]
+        agents = [self._images(station, index) for station, *_ in _SCENES]
         frames = self.plan.golden if index == "golden.csv" else self.plan.frames - self.plan.golden
         before = self._frames()
         what = "learning what in-control looks like" if index == "golden.csv" else "watching the line"
         while True:
-            ended = [agent.poll() for agent in agents]
-            if any(ended):
-                raise DemoError(f"an edge agent ended with {ended}: see {self.folder}/*.log")
+            ended = self._ended(agents)
             seen = self._frames() - before
             self.told(what, seen, frames * len(_SCENES))
             if all(code == 0 for code in ended) and seen >= frames * len(_SCENES):
                 return
             time.sleep(_POLL_S)
 
-    def _agent(self, station: str, index: str) -> "subprocess.Popen[bytes]":
-        pictures = self._pictures(station)
-        name = station.rsplit("/", 1)[-1]
-        command = [sys.executable, "-m", "sincewhen_edge", "images", str(pictures), "--index", str(pictures / index)]
-        command += ["--station", station, "--server", self.url, "--fast", "--side", str(self.plan.size)]
+    def _pin(self, token: str) -> None:
+        """The integrator: pins golden pictures of each station, and the edge sends what faults do to them."""
+        builds = [self._reference(station, token) for station, *_ in _SCENES]
+        while None in (ended := self._ended(builds)):
+            self.told("learning what camera faults look like", ended.count(0), len(builds))
+            time.sleep(_POLL_S)
+
+    def _ended(self, agents: "list[subprocess.Popen[bytes]]") -> list[int | None]:
+        """Exit codes of those that ended."""
+        ended = [agent.poll() for agent in agents]
+        if any(ended):
+            raise DemoError(f"an edge agent ended with {ended}: see {self.folder}/*.log")
+        return ended
+
+    def _images(self, station: str, index: str) -> "subprocess.Popen[bytes]":
+        pictures, name = self._pictures(station), _short(station)
+        command = ["images", str(pictures), "--index", str(pictures / index), "--fast"]
         command += ["--spool", str(self.folder / f"{name}.db"), "--agent-id", f"demo-{name}"]
-        with (self.folder / f"{name}-{index}.log").open("wb") as log:
-            alone = {**os.environ, "OMP_NUM_THREADS": "1", "SINCEWHEN_SERVER": self.url}
-            return subprocess.Popen(command, stdout=log, stderr=log, env=alone)  # noqa: S603 - our own command
+        return self._agent(command, station, f"{name}-{index}.log", "")
+
+    def _reference(self, station: str, token: str) -> "subprocess.Popen[bytes]":
+        """Pin pictures from all over the golden frames."""
+        pinned = self.folder / "pinned" / _short(station)
+        pinned.mkdir(parents=True)
+        for number in range(PINNED):
+            picture = f"{(2 * number + 1) * self.plan.golden // (2 * PINNED):06d}.jpg"
+            shutil.copyfile(self._pictures(station) / picture, pinned / picture)
+        return self._agent(["reference", "build", str(pinned)], station, f"{_short(station)}-reference.log", token)
+
+    def _agent(self, command: list[str], station: str, log: str, token: str) -> "subprocess.Popen[bytes]":
+        whole = [sys.executable, "-m", "sincewhen_edge", *command]
+        whole += ["--station", station, "--server", self.url, "--side", str(self.plan.size)]
+        alone = {**os.environ, "OMP_NUM_THREADS": "1", "SINCEWHEN_SERVER": self.url, "SINCEWHEN_TOKEN": token}
+        with (self.folder / log).open("wb") as file:
+            return subprocess.Popen(whole, stdout=file, stderr=file, env=alone)  # noqa: S603 - our own command
 
     def _frames(self) -> int:
         return sum(int(item["frames"]) for item in self._stations())
@@ -124,12 +152,16 @@ class Demo:
         built = httpx.post(f"{self.url}/api/v1/profiles", json=window, headers=who, timeout=_WAIT_S)
         if built.is_error:
             raise DemoError(f"no profile for {station}: {built.json()['detail']}")
-        reason = {"reason": "demonstration: the A/A self-test passed"}
+        reason = {"reason": "the A/A self-test passed", "by": "demonstration"}
         path = f"{self.url}/api/v1/profiles/{built.json()['sha']}/activate"
         httpx.post(path, json=reason, headers=who, timeout=60).raise_for_status()
 
     def _pictures(self, station: str) -> Path:
-        return self.folder / "pictures" / station.rsplit("/", 1)[-1]
+        return self.folder / "pictures" / _short(station)
+
+
+def _short(station: str) -> str:
+    return station.rsplit("/", 1)[-1]
 
 
 def _draw(folder: Path, plan: Plan, story: Story, base: str, other: str, seed: int, start: datetime) -> Truth:

@@ -10,10 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.profiles.library import CLASS_MIX, Library
+from sincewhen_schemas.messages import Likeness
 
 UNKNOWN = "unknown"
 COSINE_MIN = 0.6
-_AHEAD_MIN = 0.05
+AHEAD_MIN = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +29,7 @@ class Name:
     ahead: float
     strength: float
     near: float | None
+    alike: tuple[Likeness, ...] = ()  # every known cause
 
 
 def name(library: Library | None, mean: NDArray[np.floating], noise: float) -> Name:
@@ -47,11 +49,21 @@ def name(library: Library | None, mean: NDArray[np.floating], noise: float) -> N
     ahead = float(cosine[best] - (others.max() if len(others) else -1.0))
     limit = library.limits.get(library.causes[best])
     near = None if limit is None else float(np.linalg.norm(mean)) / limit
-    sure = cosine[best] >= max(COSINE_MIN, library.cosine_min) and ahead >= _AHEAD_MIN
+    sure = cosine[best] >= max(COSINE_MIN, library.cosine_min) and ahead >= AHEAD_MIN
+    alike = _alike(library, cosine)
     if not sure:
-        return Name(UNKNOWN, float(cosine[best]), ahead, 0.0, near)
-    return Name(
-        _spoken(library, cosine, best), float(cosine[best]), ahead, _strength(library, along, lengths, best), near
+        return Name(UNKNOWN, float(cosine[best]), ahead, 0.0, near, alike)
+    strength = _strength(library, along, lengths, best)
+    return Name(_spoken(library, cosine, best), float(cosine[best]), ahead, strength, near, alike)
+
+
+def _alike(library: Library, cosine: NDArray[np.float64]) -> tuple[Likeness, ...]:
+    nearest: dict[str, int] = {}
+    for row, cause in enumerate(library.causes):
+        if cause not in nearest or cosine[row] > cosine[nearest[cause]]:
+            nearest[cause] = row
+    return tuple(
+        Likeness(cause=cause, family=library.families[row], cosine=float(cosine[row])) for cause, row in nearest.items()
     )
 
 
@@ -59,7 +71,7 @@ def _spoken(library: Library, cosine: NDArray[np.float64], best: int) -> str:
     """The family's causes that come close to the best one, nearest first."""
     close: dict[str, float] = {}
     for row, cause in enumerate(library.causes):
-        if library.families[row] == library.families[best] and cosine[row] > cosine[best] - _AHEAD_MIN:
+        if library.families[row] == library.families[best] and cosine[row] > cosine[best] - AHEAD_MIN:
             close[cause] = max(close.get(cause, -1.0), float(cosine[row]))
     return " or ".join(sorted(close, key=lambda cause: -close[cause]))
 

@@ -19,18 +19,29 @@ from sincewhen_schemas.encode import encode_control
 from sincewhen_schemas.messages import StationStatus
 
 
-def proposal(status: StationStatus) -> dict[str, int] | None:
-    """The window that would make a profile: everything since learning began, once nothing is missing."""
-    if status.learning_since_ns is None or status.missing:
+def proposal(runner: Runner, status: StationStatus) -> dict[str, int] | None:
+    """The window that would make a profile: all since learning, or a new level, began, once nothing is missing."""
+    until_ns = status.last_captured_at_ns
+    from_ns = _level_since(runner, status) if status.learning_since_ns is None else status.learning_since_ns
+    if from_ns is None or status.missing or _open_incident(runner, status.station_id, from_ns, until_ns):
         return None
-    return {"from_ns": status.learning_since_ns, "until_ns": status.last_captured_at_ns}
+    return {"from_ns": from_ns, "until_ns": until_ns}
+
+
+def _level_since(runner: Runner, status: StationStatus) -> int | None:
+    """From where on all frames of a view are of a level that is proposed as its new reference."""
+    for incident in runner.incidents.values():
+        here = incident.station_id == status.station_id and incident.status == "open" and incident.new_level
+        if here and any(move.moved and move.view == status.view for move in incident.layers):
+            return incident.since_high_ns
+    return None
 
 
 def build(
     runner: Runner, station: str, view: str, from_ns: int, until_ns: int, reference: str
 ) -> dict[str, Any] | Refusal:
     """Learn from the window; the profile is kept under its sha, not yet active. Raises KeyError for a reference set."""
-    overlap = _open_incident(runner, station, until_ns)
+    overlap = _open_incident(runner, station, from_ns, until_ns)
     if overlap is not None:
         return overlap
     golden, version = read.golden(runner.connection, station, view, from_ns, until_ns)
@@ -46,14 +57,21 @@ def build(
     return made
 
 
-def _open_incident(runner: Runner, station: str, until_ns: int) -> Refusal | None:
-    """What is out of control is no reference: refused where the window reaches into it."""
+def _open_incident(runner: Runner, station: str, from_ns: int, until_ns: int) -> Refusal | None:
+    """What is out of control is no reference, but from its onset on where it is proposed as a new level."""
     for incident in runner.incidents.values():
         if not concerns(incident, station) or incident.status != "open" or incident.since_low_ns > until_ns:
             continue
+        if incident.new_level and from_ns >= incident.since_ns:
+            continue
+        way_out = (
+            f"begin the window at or after its onset {_utc(incident.since_ns)}, it is a new level"
+            if incident.new_level
+            else "end the window before it, or wait for its end"
+        )
         detail = (
             f"a window does not overlap an open incident; incident {incident.incident_id} of {incident.station_id} is "
-            f"open since {_utc(incident.since_low_ns)}: end the window before it, or wait for its end"
+            f"open since {_utc(incident.since_low_ns)}: {way_out}"
         )
         return Refusal(RefusalReason.OPEN_INCIDENT, detail)
     return None

@@ -4,10 +4,14 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sincewhen.detect.naming import UNKNOWN
+from sincewhen.incidents.cause import cause
+from sincewhen.incidents.layers import layer_moves
+from sincewhen.incidents.likeness import likened
+from sincewhen.incidents.rebaselining import closing, is_new_level
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _SQUARED = ("t2:", "spe:")
+_IN_TIME = 0.25  # of the frames that the first one needed
 STATION_DEPTH = 3  # slashes in a station_id; a line has two, the plant none
 _OF_A_LAYER = ("embedding", "t2", "spe")
 
@@ -28,9 +32,10 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
     """One incident per place while it is open, oldest first. Only the newest version of a detection counts.
 
     A detection belongs to the running incident if it was worth a page before all members had ended, or if its onset
-    lies before the incident's end. What was found across the direction of an open change is a second incident beside
-    it. What a line or the plant has in common is one incident: detections of the stations in it that are the same
-    event (`_same_event`) become members, also those that were paged before. `recorded` detections make no incident.
+    lies before the incident's end; once people re-baselined, no more. What was found across the direction of an open
+    change is a second incident beside it. What a line or the plant has in common is one incident: detections of the
+    stations in it that are the same event (`_same_event`) become members, also those that were paged before. `recorded`
+    detections make no incident.
     """
     latest: dict[str, Detection] = {}
     for detection in detections:
@@ -54,7 +59,8 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
             event = newest[place, detection.across] = _Event([detection])
             events.append(event)
         by_place.setdefault(place, []).append(event)
-    return sorted((_incident(event) for event in events), key=lambda i: (i.opened_at_ns, i.incident_id))
+    incidents = sorted((_incident(event) for event in events), key=lambda i: (i.opened_at_ns, i.incident_id))
+    return likened(incidents, latest)
 
 
 def _around(place: str) -> tuple[str, ...]:
@@ -69,14 +75,26 @@ def concerns(incident: Incident, place: str) -> bool:
 
 
 def primary(members: Iterable[Detection]) -> Detection:
-    """The member whose dating speaks for the incident: the one that saw it first, and so with the least noise.
+    """The member whose dating speaks for the incident: of those that saw it about first the one that dates it best.
 
     Confirmed before provisional; T² and SPE, which grow with the square of a change, only where nothing else moved.
+    Who saw it a little later counts as first where its date lies within the first one's interval.
     """
-    return min(
-        members,
-        key=lambda d: (d.dating == "provisional", d.stream.startswith(_SQUARED), d.alarm_at_ns, d.detection_id),
-    )
+    known = list(members)
+    first = min(known, key=lambda d: (*_rank(d), d.alarm_at_ns, d.detection_id))
+    in_time = first.alarm_at_ns + _IN_TIME * (first.alarm_at_ns - first.since_low_ns)
+    seers = [
+        member
+        for member in known
+        if _rank(member) == _rank(first)
+        and member.alarm_at_ns <= in_time
+        and first.since_low_ns <= member.since_ns <= first.since_high_ns
+    ]
+    return min(seers, key=lambda d: (d.since_high_ns - d.since_low_ns, -d.evidence, d.detection_id))
+
+
+def _rank(detection: Detection) -> tuple[bool, bool]:
+    return detection.dating == "provisional", detection.stream.startswith(_SQUARED)
 
 
 def _is_part(detection: Detection, event: _Event) -> bool:
@@ -110,17 +128,12 @@ def _kind(stream: str) -> str:
 
 
 def _belongs(group: list[Detection], detection: Detection) -> bool:
+    if closing(group) is not None and detection.profile_sha != group[0].profile_sha:
+        return False
     if any(member.until_ns is None or _paged(detection) <= member.updated_at_ns for member in group):
         return True
     until = primary(group).until_ns
     return until is not None and detection.since_ns <= until
-
-
-def _cause(members: Iterable[Detection]) -> str:
-    """The name that fits best among those that the members have."""
-    named = [member for member in members if member.cause != UNKNOWN]
-    best = max(named, key=lambda d: (d.cause_cosine, d.detection_id), default=None)
-    return UNKNOWN if best is None else best.cause
 
 
 def _paged(detection: Detection) -> int:
@@ -146,7 +159,8 @@ def _incident(event: _Event) -> Incident:
         station_id=own[0].station_id,
         status="ended" if ended else "open",
         severity="page",
-        cause=_cause(members),
+        cause=cause(members, with_lot=chief.with_lot),
+        with_lot=chief.with_lot,
         dating=chief.dating,
         opened_at_ns=_paged(first),
         since_ns=chief.since_ns,
@@ -157,6 +171,9 @@ def _incident(event: _Event) -> Incident:
         shape=chief.shape if ended or chief.until_ns is None else _lasting(members, chief),
         p_ramp=chief.p_ramp,
         streams=tuple(sorted({member.stream for member in members})),
+        layers=layer_moves(members),
+        new_level=is_new_level(members),
+        closed=closing(members),
         detection_ids=tuple(sorted(member.detection_id for member in members)),
         stations=tuple(sorted({station for member in members for station in _stations(member)})),
         updated_at_ns=max(member.updated_at_ns for member in members),

@@ -70,6 +70,11 @@ class History:
         """The position of the oldest frame that is remembered."""
         return -int(self.blocks.frames.sum())
 
+    @property
+    def oldest_ns(self) -> int:
+        """From when on a change may have begun that is seen in the oldest frame that is remembered."""
+        return self.good_ns or int(self.blocks.first_at_ns[0] if len(self.blocks.frames) else self.at_ns[0])
+
     def push(
         self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
     ) -> None:

@@ -1,6 +1,6 @@
 """Recorded arrays through profile, detectors and onset, without any service. Nothing uses later rows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
@@ -91,8 +91,12 @@ class Alarm:
 
 @dataclass(frozen=True, slots=True)
 class Result:
+    """ln_z (n,) of every stream of the profile after each row; NaN: golden, not measured, or a change is open."""
+
     refused: str | None
     alarms: list[Alarm]
+    profile: Profile | None = None
+    ln_z: dict[str, NDArray[np.float32]] = field(default_factory=dict)
 
 
 def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refusal | None = None) -> Result:
@@ -103,21 +107,28 @@ def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refus
     learned = profile or build_profile(recording.take(slice(golden)).golden())
     if isinstance(learned, Refusal):
         return Result(f"{learned.reason}: {learned.detail}", [])
-    return Result(None, watch(recording, learned, arl0, golden))
+    detections, ln_z = _detections(recording, golden, arl0, learned)
+    return Result(None, _alarms(detections), learned, ln_z)
 
 
 def watch(recording: Recording, profile: Profile, arl0: float, start: int = 0) -> list[Alarm]:
     """Every change from row `start` on, against a profile."""
-    detections = _detections(recording, start, arl0, profile)
+    return _alarms(_detections(recording, start, arl0, profile)[0])
+
+
+def _alarms(detections: list[Detection]) -> list[Alarm]:
     return [_alarm(incident, detections) for incident in correlate(detections)]
 
 
-def _detections(recording: Recording, start: int, arl0: float, profile: Profile) -> list[Detection]:
-    """Every version of every detection. Their times are row numbers: the monitor only copies its stamps."""
+def _detections(
+    recording: Recording, start: int, arl0: float, profile: Profile
+) -> tuple[list[Detection], dict[str, NDArray[np.float32]]]:
+    """Every version of every detection, and ln Z. Their times are row numbers: the monitor only copies its stamps."""
     lot, step = _begins(recording, start)
     rest = recording.take(slice(start, None))
     scores = score(profile, rest.layers, rest.scalars, n=rest.n, regime=rest.regime)
     found: list[Detection] = []
+    ln_z = {stream: np.full(recording.n, np.nan, np.float32) for stream in scores.positions}
     for stream, positions in scores.positions.items():
         run_length = profile.run_length(stream, arl0)
         null = profile.null(stream)
@@ -128,10 +139,12 @@ def _detections(recording: Recording, start: int, arl0: float, profile: Profile)
             if first:
                 monitor.restart()
             part = slice(first, stop)
+            seen = scores.valid[stream][part]
             rows = Rows(positions[part], rest.numbers[part], lot[part], step[part], scores.doubt[part])
-            events, _ = monitor.update(rows.only(scores.valid[stream][part], monitor.owed))
+            events, evidence = monitor.update(rows.only(seen, monitor.owed))
+            ln_z[stream][start + first : start + stop][seen] = evidence
             found.extend(detection(source, event) for event in events)
-    return found
+    return found, ln_z
 
 
 def _begins(recording: Recording, start: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:

@@ -42,6 +42,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         low_ns = min(low_ns, history.time_of(onset.low - 1) + 1)
     if onset.low <= history.begin and history.good_ns:  # it may have begun before anybody looked
         low_ns = min(low_ns, history.good_ns)
+    follows_change = any(onset.low <= at <= onset.high for at in known.changes)
     last, at_ns = history.first + len(x) - 1, int(history.at_ns[-1])
     return Event(
         ordinal=subject.ordinal,
@@ -67,7 +68,8 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         paged_at_ns=at_ns if judged == "paging" else None,
         ln_z=subject.ln_z,
         across=bool(subject.before),
-        follows_change=any(onset.low <= at <= onset.high for at in known.changes),
+        with_lot=onset.shape == "abrupt" and onset.since in known.steps and not follows_change,
+        follows_change=follows_change,
         contradicted=onset.contradicted,
     )
 
@@ -75,7 +77,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
 def _known(history: History, marks: Marks) -> Known:
     """What people recorded, as positions in the history."""
     return Known(
-        changes=[history.position_of(at_ns) for at_ns in marks.changes],
+        changes=[history.position_of(at_ns) for at_ns in marks.changes if at_ns >= history.oldest_ns],
         steps=np.flatnonzero(history.step).tolist(),
         lots=np.flatnonzero(history.lot).tolist(),
         resets=[history.position_of(at_ns) for at_ns in marks.resets],

@@ -46,7 +46,9 @@ def detection(source: Source, event: Event) -> Detection:
         cause=named.cause,
         cause_cosine=named.cosine,
         cause_strength=named.strength,
+        alike=named.alike,
         limit_share=named.near,
+        layers=tuple(source.profile.layers),
         model_version=source.profile.model_version,
     )
 
@@ -69,9 +71,9 @@ def of_group(group_id: str, stream: str, arl0: float, event: Event, widened: Wid
 def _message(place: tuple[str, str, str, str], arl0: float, event: Event) -> Detection:
     """place: station, view, stream, sha of the profile."""
     station_id, view, stream, profile_sha = place
-    key = "\n".join(map(str, (*place, event.ordinal, event.alarm_at_ns)))
+    like = event.like
     return Detection(
-        detection_id=hashlib.sha256(key.encode()).hexdigest()[:16],
+        detection_id=_id(place, event.ordinal, event.alarm_at_ns),
         version=event.version,
         station_id=station_id,
         view=view,
@@ -93,7 +95,10 @@ def _message(place: tuple[str, str, str, str], arl0: float, event: Event) -> Det
         displacement=event.displacement,
         direction=np.array(event.direction, "<f2").tobytes(),
         across=event.across,
+        with_lot=event.with_lot,
         seen_before=event.seen_before,
+        like_id=None if like is None else _id(place, like.ordinal, like.alarm_at_ns),
+        like_cosine=0.0 if like is None else like.cosine,
         new_level=event.new_level,
         contradicted=event.contradicted,
         ln_z=event.ln_z,
@@ -102,6 +107,10 @@ def _message(place: tuple[str, str, str, str], arl0: float, event: Event) -> Det
         model_version="",
         updated_at_ns=event.at_ns,
     )
+
+
+def _id(place: tuple[str, str, str, str], ordinal: int, alarm_at_ns: int) -> str:
+    return hashlib.sha256("\n".join(map(str, (*place, ordinal, alarm_at_ns))).encode()).hexdigest()[:16]
 
 
 def _named(source: Source, event: Event) -> Name:

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sincewhen.processor.past import Like
 from sincewhen_schemas.messages import DatingStatus, Shape
 
 
@@ -42,6 +43,8 @@ class Event:
     until_high_ns: int | None = None
     across: bool = False  # found across the direction of another one that was open
     seen_before: int = 0  # changes of this stream that ended and looked alike
+    like: Like | None = None  # the nearest of them
+    with_lot: bool = False  # abrupt, from the first frame of a lot, supplier lot, sku or recipe on; no recorded change
     follows_change: bool = False  # a recorded change lies in the interval of its onset
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     contradicted: bool = False  # it was there before the last cleaning or replacement

@@ -20,6 +20,7 @@ from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
 from sincewhen.processor.event import Event, Owed, Rows
+from sincewhen.processor.past import Past, alike, remembered
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
 
@@ -28,8 +29,6 @@ REFINED_AFTER = 200
 REOPEN_WITHIN = 64
 OPEN_MAX = 8
 MUTED_MAX = 8
-PAST_MAX = 8
-ALIKE_COSINE = 0.8
 _LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
 _NEWEST, _STILL_SHARE = 32, 0.25  # frames, and the share of its displacement, by which a change is still there
@@ -56,7 +55,7 @@ class _Head(msgspec.Struct):
     open: list[Open] = msgspec.field(default_factory=list)  # oldest first
     ended: Event | None = None  # less than REOPEN_WITHIN rows ago
     muted: list[Muted] = msgspec.field(default_factory=list)
-    past: list[tuple[float, ...]] = msgspec.field(default_factory=list)  # directions of changes that ended
+    endings: list[Past] = msgspec.field(default_factory=list)  # changes that ended
     owed: Owed = msgspec.field(default_factory=Owed)
 
 
@@ -236,7 +235,7 @@ class StreamMonitor:
         alarm = (known.alarm, known.alarm_at_ns, known.ln_z)
         subject = Subject(known.ordinal, known.version + 1, *alarm, newest.before)
         event = date_event(self._state.history, self.null, subject, dating, rows.marks)
-        event = replace(event, seen_before=self._alike(event))
+        event = self._with_past(event)
         if known.paged_at_ns is not None:  # who was paged is not unpaged
             event = replace(event, verdict="paging", paged_at_ns=known.paged_at_ns)
         newest.event = event
@@ -303,7 +302,7 @@ class StreamMonitor:
             return event
         subject = Subject(head.next_ordinal, 1, last, at_ns, ln_z)
         event = date_event(history, self.null, subject, "provisional", rows.marks)
-        event = replace(event, seen_before=self._alike(event))
+        event = self._with_past(event)
         state.recovery = Recovery.begin(history.x[max(0, event.since - history.first) :].astype(np.float32))
         head.next_ordinal += 1
         head.open.append(Open(event, 0))
@@ -321,13 +320,10 @@ class StreamMonitor:
         state.next = None
         return event
 
-    def _alike(self, event: Event) -> int:
-        """How many changes that ended moved the stream in the same direction."""
-        size = float(np.linalg.norm(event.direction))
-        return sum(
-            float(np.dot(past, event.direction)) > ALIKE_COSINE * size * float(np.linalg.norm(past))
-            for past in self._head.past
-        )
+    def _with_past(self, event: Event) -> Event:
+        """How many changes that ended moved the stream in the same direction, and which is nearest."""
+        seen_before, like = alike(self._head.endings, event.direction)
+        return replace(event, seen_before=seen_before, like=like)
 
     def _end(self, recovery: Recovery) -> list[Event]:
         """The stream is back in control: all that is open ends."""
@@ -346,7 +342,9 @@ class StreamMonitor:
             elif item.age < REFINED_AFTER:
                 event = replace(event, shape="transient")
             ended.append(event)
-        head.past = [*head.past, *(event.direction for event in ended)][-PAST_MAX:]
+        head.endings = remembered(
+            head.endings, [Past(event.ordinal, event.alarm_at_ns, event.direction) for event in ended]
+        )
         history.forget(last - until)
         self._calm()
         head.ended = ended[-1] if len(ended) == 1 else None

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from sincewhen.ingest.decode import HeartbeatRecord
 from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.messages import (
+    Activation,
     BlindTime,
     DeadLetter,
     Detection,
@@ -38,6 +39,7 @@ class Outputs:
     dead_letters: list[DeadLetter] = field(default_factory=list)
     blind_times: list[BlindTime] = field(default_factory=list)
     statuses: list[StationStatus] = field(default_factory=list)
+    activations: list[Activation] = field(default_factory=list)
     subgroups: list[Subgroup] = field(default_factory=list)
     second_opinions: list[OpinionMessage] = field(default_factory=list)
     heartbeats: list[HeartbeatRecord] = field(default_factory=list)

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import numpy as np
+from msgspec import structs
 from numpy.typing import NDArray
 
 from sincewhen.detect.budget import arl0, view_weight
@@ -34,7 +35,7 @@ from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-from sincewhen_schemas.messages import BlindTime, DeadLetter, StationStatus
+from sincewhen_schemas.messages import Activation, BlindTime, Closing, DeadLetter, StationStatus
 
 _SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
 
@@ -138,13 +139,14 @@ class Pipeline:
                     outputs.detections.extend(detection(source, item) for item in ended)
 
     def _activate(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
-        event = record.control.profile_activated
+        control, event = record.control, record.control.profile_activated
         profile = self.profile_of(event.profile_sha)
         view = state.views.setdefault(event.view, ViewState())
         for stream, monitor in view.monitors.items():
             for closed in monitor.close():
                 source = self._source(record.station_id, event.view, stream, view)
-                outputs.detections.append(detection(source, closed))
+                said = Closing(by=control.actor, why=control.reason)
+                outputs.detections.append(structs.replace(detection(source, closed), closed=said))
         views = self.plant.budget_views(record.station_id, len(state.views))
         weight = view_weight(self.plant.budget_stations, self.plant.groups, views)
         frames = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
@@ -159,7 +161,17 @@ class Pipeline:
             )
             for stream in profile.streams
         }
-        enter(view, "in control", record.control.at_ns)
+        enter(view, "in control", control.at_ns)
+        outputs.activations.append(
+            Activation(
+                station_id=record.station_id,
+                view=event.view,
+                profile_sha=event.profile_sha,
+                at_ns=control.at_ns,
+                by=control.actor,
+                why=control.reason,
+            )
+        )
         outputs.statuses.append(self.status(record.station_id, event.view, view))
 
     def _frames(self, state: StationState, frames: Frames, offset: int, appended_at_ns: int, outputs: Outputs) -> None:

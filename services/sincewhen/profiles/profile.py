@@ -1,7 +1,7 @@
 """The profile: what in-control looks like for one view of a station and one model version. A value with a sha."""
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import msgspec
@@ -79,6 +79,12 @@ class Profile:
         slices = self.layers[layer].slices
         return {} if slices is None else slices.parts
 
+    def of_layer(self, name: str) -> "Profile":
+        """As if it had no other layer."""
+        others = self.layers.keys() - {name}
+        scalars = {stream: scalar for stream, scalar in self.scalars.items() if _inside(stream) not in others}
+        return replace(self, layers={name: self.layers[name]}, scalars=scalars)
+
     def null(self, stream: str) -> StreamNull:
         kind, name, part = _parsed(stream)
         if kind == "slice":
@@ -120,6 +126,12 @@ def _parsed(stream: str) -> tuple[str, str, int]:
         return kind, name, -1
     layer, _, number = name.rpartition(":")
     return kind, layer, int(number)
+
+
+def _inside(stream: str) -> str | None:
+    """The layer whose T² or SPE it is."""
+    kind, _, name = stream.partition(":")
+    return name if kind in {"t2", "spe"} else None
 
 
 def encode_profile(profile: Profile) -> bytes:

@@ -17,13 +17,15 @@ def fit_quantiles(values: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.stack([distinct, ndtri((first + counts / 2) / len(ordered))])
 
 
-def normal_scores(table: NDArray[np.float64], values: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Scores (n,) of values (n,). Beyond the table they go on linearly at the golden spread, for at most 4 more."""
+def normal_scores(
+    table: NDArray[np.float64], values: NDArray[np.float64], beyond_max: float = _BEYOND_MAX
+) -> NDArray[np.float64]:
+    """Scores (n,) of values (n,). Beyond the table they go on linearly at the golden spread, for so much more."""
     points, scores = table
     inside = np.interp(values, points, scores)
     spread = (points[-1] - points[0]) / max(float(scores[-1] - scores[0]), 1e-9)
     excess = np.clip(values - points[-1], 0, None) + np.clip(values - points[0], None, 0)
-    scored: NDArray[np.float64] = inside + np.clip(excess / max(float(spread), 1e-12), -_BEYOND_MAX, _BEYOND_MAX)
+    scored: NDArray[np.float64] = inside + np.clip(excess / max(float(spread), 1e-12), -beyond_max, beyond_max)
     return scored
 
 

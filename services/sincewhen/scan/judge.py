@@ -15,11 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.detect.esr import LEVEL_MIN
-from sincewhen.processor.backtest import Alarm, Recording
-from sincewhen.processor.gaps import WEEK_NS, breaks
+from sincewhen.processor.backtest import Recording
 from sincewhen.processor.learn import Subject
 from sincewhen.processor.view import STEP_FIELDS
 from sincewhen.profiles.profile import Profile
+from sincewhen.report.judged import BASELINE, IN_CONTROL, NOT_JUDGED, OUT, Judged, short_bursts
 from sincewhen.scan.archive import LeftOut
 from sincewhen.scan.baseline import Baseline, NoBaseline, find_baseline, given_baseline, known_rows
 from sincewhen.scan.features import Features
@@ -28,8 +28,6 @@ from sincewhen.score.score import Scores, score
 SIZE_SHARE_MIN = 0.5  # of the pictures that must share a size before others count as another camera or crop
 _ARL0_MIN = 10_000.0
 _ROW_NS = 10**9
-
-BASELINE, IN_CONTROL, OUT, NOT_JUDGED = "baseline", "in control", "out of control", "not judged"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,23 +38,12 @@ class Window:
     to_ns: int
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Of n pictures in order; every row is a picture's number from 0."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict(Judged):
+    """Of the pictures of an archive."""
 
-    refused: str | None
-    arl0: float
-    states: NDArray[np.object_]  # (n,) one of the four states
-    judged: NDArray[np.int64]  # numbers of the pictures in `recording` and `scores`
-    recording: Recording
     left_out: list[LeftOut]
-    alarms: list[Alarm]
     baseline: Baseline | NoBaseline
-    scores: Scores | None = None  # of `judged`
-
-    @property
-    def profile(self) -> Profile | None:
-        return self.baseline.profile if isinstance(self.baseline, Baseline) else None
 
     @property
     def baseline_rows(self) -> tuple[int, int] | None:
@@ -80,12 +67,35 @@ def judge(features: Features, subject: Subject, arl0: float | None, window: Wind
         start = int(np.searchsorted(recording.at_ns, window.from_ns))
         stop = int(np.searchsorted(recording.at_ns, window.to_ns, side="right"))
         baseline = given_baseline(recording, start, stop, arl0, subject)
-    if isinstance(baseline, NoBaseline):
-        return Verdict(baseline.reason, arl0, states, judged, recording, left_out, [], baseline)
+    found = baseline if isinstance(baseline, Baseline) else None
+    if found:
+        _judge(states, recording, judged, found, left_out)
+    return Verdict(
+        refused=baseline.reason if isinstance(baseline, NoBaseline) else None,
+        arl0=arl0,
+        states=states,
+        judged=judged,
+        recording=recording,
+        alarms=found.alarms if found else [],
+        profile=found.profile if found else None,
+        scores=_scores(recording, found.profile) if found else None,
+        left_out=left_out,
+        baseline=baseline,
+    )
+
+
+def _judge(
+    states: NDArray[np.object_],
+    recording: Recording,
+    judged: NDArray[np.int64],
+    baseline: Baseline,
+    left_out: list[LeftOut],
+) -> None:
+    """Write the state of every picture, and say what is not judged."""
     known = known_rows(recording, baseline.regimes)
     _say_unknown(recording, known, left_out)
     states[judged[known]] = IN_CONTROL
-    short = _short_bursts(recording.take(known), baseline.profile)
+    short = short_bursts(recording.take(known), baseline.profile)
     states[judged[known[short]]] = NOT_JUDGED
     if len(short):
         detail = f"fewer than {1 << LEVEL_MIN} pictures between two long pauses"
@@ -93,7 +103,7 @@ def judge(features: Features, subject: Subject, arl0: float | None, window: Wind
     inside = np.arange(baseline.start, baseline.stop)
     states[judged[np.intersect1d(inside, known)]] = BASELINE
     for alarm in baseline.alarms:
-        rows = np.arange(alarm.known.since, n if alarm.until is None else alarm.until + 1)
+        rows = np.arange(alarm.known.since, len(states) if alarm.until is None else alarm.until + 1)
         states[np.intersect1d(rows, judged[known])] = OUT
     for burst in baseline.bursts:
         rows = np.intersect1d(np.arange(burst.known.since, (burst.until or 0) + 1), judged[known])
@@ -102,25 +112,10 @@ def judge(features: Features, subject: Subject, arl0: float | None, window: Wind
             f"strange ones in a row, from picture {burst.known.since + 1} on; a change has at least {1 << LEVEL_MIN}"
         )
         left_out.append(LeftOut("too short for a change", len(rows), detail))
-    scores = score(baseline.profile, recording.layers, recording.scalars, n=recording.n, regime=recording.regime)
-    return Verdict(None, arl0, states, judged, recording, left_out, baseline.alarms, baseline, scores)
 
 
-def reach(alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
-    """The judged pictures of one change, with the whole interval of its onset."""
-    return _between(alarm.known.since_low, alarm, verdict)
-
-
-def surely_changed(alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
-    """The judged pictures behind the onset's interval; where a change is shorter than that, behind its middle."""
-    rows = _between(alarm.known.since_high, alarm, verdict)
-    return rows if len(rows) else _between(alarm.known.since, alarm, verdict)
-
-
-def _between(first: int, alarm: Alarm, verdict: Verdict) -> NDArray[np.int64]:
-    rows = np.arange(first, len(verdict.states) if alarm.until is None else alarm.until + 1)
-    judged: NDArray[np.int64] = rows[verdict.states[rows] != NOT_JUDGED]
-    return judged
+def _scores(recording: Recording, profile: Profile) -> Scores:
+    return score(profile, recording.layers, recording.scalars, n=recording.n, regime=recording.regime)
 
 
 def _recording(features: Features, *, timed: bool) -> Recording:
@@ -167,14 +162,3 @@ def _say_unknown(recording: Recording, known: NDArray[np.intp], left_out: list[L
     for name, count in Counter(others.tolist()).most_common():
         detail = f"product or recipe {name or '(none named)'} is too rare in the baseline to be judged"
         left_out.append(LeftOut("another product", count, detail))
-
-
-def _short_bursts(recording: Recording, profile: Profile) -> NDArray[np.intp]:
-    """Rows between two long pauses that are too few for any window."""
-    if not recording.pauses or not recording.n:
-        return np.zeros(0, np.intp)
-    longest = max(profile.null(stream).n_max for stream in profile.streams)
-    cuts = breaks(recording.at_ns, 0, WEEK_NS / profile.frames_per_week * longest)
-    edges = zip([0, *cuts], [*cuts, recording.n], strict=True)
-    short = [np.arange(a, b) for a, b in edges if b - a < 1 << LEVEL_MIN]
-    return np.concatenate(short) if short else np.zeros(0, np.intp)

@@ -7,7 +7,7 @@ import numpy as np
 
 from sincewhen.profiles.golden import Golden
 from sincewhen.store.connect import Connection
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Activation, Detection, Incident
 
 _NOW_NS = 2**62  # later than any frame
 _WINDOW = """station_id IN {stations:Array(String)} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
@@ -68,7 +68,7 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
         window,
     ).to_pydict()
     vectors = connection.arrow(
-        f"""SELECT layer, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
+        f"""SELECT layer, place, values, cityHash64(agent_id, boot_id, seq) AS id FROM embeddings FINAL
         WHERE {chosen} AND NOT sampled {order}""",  # noqa: S608 - constants
         window,
     ).to_pydict()
@@ -78,8 +78,13 @@ def golden(connection: Connection, station: str, view: str, from_ns: int, until_
 def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Golden:
     """Only frames that have every layer."""
     by_layer: dict[str, dict[int, bytes]] = {}
-    for layer, values, key in zip(vectors["layer"], vectors["values"], vectors["id"], strict=True):
+    places: dict[str, list[int]] = {}
+    columns = (vectors[name] for name in ("layer", "place", "values", "id"))
+    for layer, place, values, key in zip(*columns, strict=True):
         by_layer.setdefault(layer.decode(), {})[key] = values
+        places.setdefault(layer.decode(), []).append(place)
+    # in most records; one that lacks a layer moves the others up
+    in_order = sorted(by_layer, key=lambda layer: (float(np.mean(places[layer])), layer))
     keep = [i for i, key in enumerate(frames["id"]) if all(key in rows for rows in by_layer.values())]
     scalars = {"confidence": np.array([frames["confidence"][i] for i in keep], np.float64)}
     for kind, prefix in (("factors", "factor"), ("signals", "signal")):
@@ -89,8 +94,8 @@ def _golden(frames: dict[str, list[Any]], vectors: dict[str, list[Any]]) -> Gold
     return Golden(
         captured_at_ns=np.array([frames["at"][i] for i in keep], np.int64),
         layers={
-            layer: np.stack([np.frombuffer(rows[frames["id"][i]], "<f2") for i in keep]).astype(np.float32)
-            for layer, rows in sorted(by_layer.items())
+            layer: np.stack([np.frombuffer(by_layer[layer][frames["id"][i]], "<f2") for i in keep]).astype(np.float32)
+            for layer in in_order
             if keep
         },
         scalars=scalars,
@@ -114,6 +119,15 @@ def blind_time(
         ORDER BY since_ns DESC, view, reason LIMIT {limit:UInt32}""",
         {"station": station, "low": low_ns, "high": high_ns, "limit": limit},
     )
+
+
+def activations(connection: Connection) -> list[Activation]:
+    """Every one, newest first."""
+    found = connection.rows(
+        """SELECT station_id, view, sha AS profile_sha, toUnixTimestamp64Nano(at) AS at_ns, by, why
+        FROM activations FINAL ORDER BY at_ns DESC, station_id, view, profile_sha"""
+    )
+    return msgspec.convert(found, list[Activation])
 
 
 def dead_letters(connection: Connection, limit: int) -> list[dict[str, Any]]:

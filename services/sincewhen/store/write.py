@@ -11,7 +11,7 @@ from sincewhen.processor.outputs import Outputs, ScoredBatch
 from sincewhen.profiles.profile import Profile
 from sincewhen.store.connect import Connection
 from sincewhen_schemas.frames import CONTEXT_FIELDS
-from sincewhen_schemas.messages import Detection, Incident
+from sincewhen_schemas.messages import Activation, Detection, Incident
 
 _TIME = pa.timestamp("ns", tz="UTC")
 _FLOATS = pa.map_(pa.string(), pa.float32())
@@ -22,12 +22,14 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
     """Write all rows of `outputs`. Raises StoreUnavailable; writing the same again is safe."""
     if outputs.batches:
         connection.insert("frames", pa.concat_tables([_frames(batch) for batch in outputs.batches]))
-        layers = [_layer(batch, name) for batch in outputs.batches for name in batch.frames.layers]
+        layers = [_layer(batch, *layer) for batch in outputs.batches for layer in enumerate(batch.frames.layers)]
         if any(table.num_rows for table in layers):
             connection.insert("embeddings", pa.concat_tables(layers))
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
     _write_charts(connection, outputs)
+    if outputs.activations:
+        connection.insert("activations", _activations(outputs.activations))
     if outputs.dead_letters:
         letters = outputs.dead_letters
         columns: dict[str, Any] = {
@@ -76,6 +78,18 @@ def _write_charts(connection: Connection, outputs: Outputs) -> None:
             "at": pa.array([x.at_ns for x in said], _TIME),
         }
         connection.insert("second_opinions", pa.table(columns))
+
+
+def _activations(activations: Sequence[Activation]) -> pa.Table:
+    columns: dict[str, Any] = {
+        "station_id": [x.station_id for x in activations],
+        "view": [x.view for x in activations],
+        "sha": [x.profile_sha for x in activations],
+        "at": pa.array([x.at_ns for x in activations], _TIME),
+        "by": [x.by for x in activations],
+        "why": [x.why for x in activations],
+    }
+    return pa.table(columns)
 
 
 def write_profile(connection: Connection, sha: str, profile: Profile, built_at_ns: int, summary: str) -> None:
@@ -163,12 +177,13 @@ def _frames(batch: ScoredBatch) -> pa.Table:
     return pa.table(columns)
 
 
-def _layer(batch: ScoredBatch, layer: str) -> pa.Table:
+def _layer(batch: ScoredBatch, place: int, layer: str) -> pa.Table:
     frames = batch.frames
     rows = np.flatnonzero(frames.present.get(layer, np.ones(frames.n, bool)) & (batch.embeddings != ""))
     values = np.ascontiguousarray(frames.layers[layer], "<f2")
     table = pa.table(_identity(batch)).take(pa.array(rows))
     table = table.append_column("layer", pa.array([layer] * len(rows)))
+    table = table.append_column("place", pa.array([place] * len(rows), pa.uint8()))
     table = table.append_column("model_version", pa.array([frames.model_version] * len(rows)))
     table = table.append_column("sampled", pa.array((batch.embeddings[rows] == "sampled").astype(bool)))
     return table.append_column("values", pa.array([values[row].tobytes() for row in rows], pa.binary()))
