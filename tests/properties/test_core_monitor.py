@@ -1,12 +1,14 @@
 """A stream's events depend on its rows alone: not on batches, restarts of the process, or rows still to come."""
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sincewhen.processor.event import Event, Rows
+from sincewhen.processor.event import Event, Marks, Rows
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.variance import stream_null
@@ -74,6 +76,25 @@ def test_a_later_change_is_an_event_of_its_own() -> None:
     events = run(null, x, lots, [], through_bytes=False)
     assert {event.ordinal for event in events} == {0, 1}
     assert abs(events[-1].since - 1200) <= 3
+
+
+@pytest.mark.parametrize("dims", [1, DIMS])
+def test_a_level_that_stays_after_a_recorded_change_is_a_new_level_and_a_ramp_is_none(dims: int) -> None:
+    marks, proposed, moving = Marks(changes=(400 * 10**9,)), 0, 0
+    for seed in range(1500, 1508):
+        rng = np.random.default_rng(seed)
+        null, lots = stream_null(noise(rng, 2000, dims)), np.zeros(6000, bool)
+        way = direction(rng, dims)
+        for growth in (np.full(5600, 3.0), np.arange(5600) / 200):
+            x = noise(rng, 6000, dims)
+            x[400:] += growth[:, None] * way
+            rows = replace(rows_of(x.astype(np.float32), np.arange(6000) * 10**9, lots), marks=marks)
+            events, _ = StreamMonitor(null, ARL0).update(rows)
+            proposed += growth[0] > 0 and any(event.new_level for event in events)
+            moving += growth[0] == 0 and any(event.new_level for event in events)
+    print(f"seeds 1500-1507, d={dims}: a new level in {proposed} of 8 steps and {moving} of 8 ramps")
+    assert proposed >= 6
+    assert moving == 0
 
 
 def test_memory_of_a_stream_is_bounded() -> None:

@@ -16,7 +16,8 @@ from sincewhen.profiles.null import StreamNull
 
 RENEWED_EVERY = 256
 DIMS_MIN = 4
-STABLE_LOOKS = 8  # times in a row that the open change's mean stays where it was, until it is a level
+LEVEL_LOOKS = 8  # at which the open change's mean stayed where it was, until it is a level
+_MOVED_LOOKS = 2  # that one at which it moved takes back: one in ten moves by chance
 _LOOKS_STILL = 2  # in a row, from which on a second change is looked for
 _STABLE_SPREAD = 1.5  # standard deviations of the chi-square that a mean which stays may move by
 
@@ -26,15 +27,16 @@ class NextState:
     mean: NDArray[np.float32]  # (d,) of the open change, over its newest frames
     frames: int  # that the mean was measured on
     stable: int  # looks in a row at which it did not move
+    level: int  # looks at which it did not move, less twice those at which it did
     esr: EsrState
 
     def to_bytes(self) -> bytes:
-        return msgspec.msgpack.encode((self.mean.tobytes(), self.frames, self.stable, self.esr.to_bytes()))
+        return msgspec.msgpack.encode((self.mean.tobytes(), self.frames, self.stable, self.level, self.esr.to_bytes()))
 
     @staticmethod
     def from_bytes(data: bytes) -> "NextState":
-        mean, frames, stable, esr = msgspec.msgpack.decode(data, type=tuple[bytes, int, int, bytes])
-        return NextState(np.frombuffer(mean, np.float32), frames, stable, EsrState.from_bytes(esr))
+        mean, frames, stable, level, esr = msgspec.msgpack.decode(data, type=tuple[bytes, int, int, int, bytes])
+        return NextState(np.frombuffer(mean, np.float32), frames, stable, level, EsrState.from_bytes(esr))
 
 
 class NextChange:
@@ -45,15 +47,17 @@ class NextChange:
         self._null, self._fingerprints = null, fingerprints
 
     @staticmethod
-    def begin(null: StreamNull, newest: NDArray[np.floating], stable: int = 0) -> NextState:
-        """Newest (n, d): the open change's newest frames; stable: looks in a row before at which it did not move."""
+    def begin(null: StreamNull, newest: NDArray[np.floating], before: NextState | None = None) -> NextState:
+        """Newest (n, d): the open change's newest frames; before: what was known of it until now."""
         half = len(newest) // 2
         earlier, later = (part.mean(axis=0, dtype=np.float64) for part in (newest[:half], newest[half:]))
         noise = null.vt[-1] * 2 / half + 2 * null.sigma2_lot
         moved = float(np.sum((later - earlier) ** 2 / noise))
         still = moved < null.dims + _STABLE_SPREAD * np.sqrt(2 * null.dims)
         mean = newest.mean(axis=0, dtype=np.float64).astype(np.float32)
-        return NextState(mean, len(newest), stable + 1 if still else 0, Esr(null).state)
+        stable, level = (before.stable, before.level) if before else (0, 0)
+        counts = (stable + 1, level + 1) if still else (0, max(0, level - _MOVED_LOOKS))
+        return NextState(mean, len(newest), *counts, Esr(null).state)
 
     def update(self, x: NDArray[np.float32], lot_change: NDArray[np.bool_], ln_limit: float, /) -> NDArray[np.float64]:
         """Ln Z after each frame of x (n, d), up to and with the first that reaches ln_limit; -inf while it moves."""

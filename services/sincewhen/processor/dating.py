@@ -36,7 +36,8 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
-    judged = verdict(mean, len(drifted), null)
+    too_soon = null.patient and dating == "provisional"
+    judged = "recorded" if too_soon else verdict(mean, len(drifted), null)
     low_ns = history.time_of(onset.low)
     if null.sparse:
         low_ns = min(low_ns, history.time_of(onset.low - 1) + 1)

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from sincewhen.detect.esr import Esr, EsrState
 from sincewhen.detect.gate import verdict
-from sincewhen.detect.next_change import DIMS_MIN, RENEWED_EVERY, STABLE_LOOKS, NextChange, NextState
+from sincewhen.detect.next_change import DIMS_MIN, LEVEL_LOOKS, RENEWED_EVERY, NextChange, NextState
 from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import Subject, date_event
@@ -212,7 +212,7 @@ class StreamMonitor:
         return min(due)
 
     def _look_across(self, rows: Rows, at: int, stop: int) -> NDArray[np.float64] | None:
-        if self._state.next is None:
+        if self._state.next is None or self.null.dims < DIMS_MIN:
             return None
         return NextChange(self.null, self.fingerprints, self._state.next).update(
             rows.x[at:stop], rows.lot[at:stop], math.log(self.arl0)
@@ -243,7 +243,7 @@ class StreamMonitor:
 
     def _is_large(self, newest: Open) -> bool:
         """Whether a few frames more show that a change that was only recorded is worth a page."""
-        if newest.event.verdict == "paging" or newest.before:
+        if newest.event.verdict == "paging" or newest.before or self.null.patient:
             return False
         history = self._state.history
         rows = history.x[max(0, newest.event.since - history.first) :][-self.null.n_max :].astype(np.float32)
@@ -259,10 +259,8 @@ class StreamMonitor:
         state = self._state
         frames = min(newest.age, RENEWED_EVERY, len(state.history.x))
         rows = state.history.x[-frames:].astype(np.float32)
-        if self.null.dims < DIMS_MIN:
-            return []
-        state.next = NextChange.begin(self.null, rows, state.next.stable if state.next else 0)
-        if newest.event.new_level or not newest.event.follows_change or state.next.stable < STABLE_LOOKS:
+        state.next = NextChange.begin(self.null, rows, state.next)
+        if newest.event.new_level or not newest.event.follows_change or state.next.level < LEVEL_LOOKS:
             return []
         at_ns = int(state.history.at_ns[-1])
         known = newest.event

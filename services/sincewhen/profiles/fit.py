@@ -1,6 +1,6 @@
 """Fit a profile's parts on golden frames: basis, means, quantiles, nulls (3-detection §2)."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -85,7 +85,8 @@ def fit(
         if isinstance(scalar, str):
             warnings.append(f"{stream} is left out: {scalar}")
         else:
-            scalars[stream] = scalar
+            squared = stream.startswith(("t2:", "spe:"))
+            scalars[stream] = replace(scalar, null=replace(scalar.null, patient=squared))
     return Fitted(layers, scalars, tuple(warnings), known)
 
 

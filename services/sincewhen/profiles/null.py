@@ -5,6 +5,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+_OWN_MIN = 0.1  # of a coordinate's variance between lots, that it shares with no other
+
 
 @dataclass(frozen=True, slots=True)
 class StreamNull:
@@ -22,11 +24,13 @@ class StreamNull:
     vt: NDArray[np.float32]  # (n_max, d)
     sigma2_lot: NDArray[np.float32]  # (d,)
     sigma2_shift: NDArray[np.float32]  # (d,)
+    lot_shared: NDArray[np.float32]  # (d, d) how lots deviate in several coordinates at once, see `shared`; or (0, 0)
     shifts: int  # golden runs of a shift, 0 = unknown
     lot_score_limit: float  # see `lot_score`; 0 where lots are unknown
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
+    patient: bool = False  # pages once a change is confirmed: how lots scatter is too skewed to trust a short one
     sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
 
     @property
@@ -44,10 +48,25 @@ class StreamNull:
         return np.asarray(self.vt[-1] / self.n_ref + by_lot, np.float32)
 
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
-        """How unusual a lot with this mean (d,) over some frames is: chi-square against between-lot variance and noise.
+        """How unusual a lot with this mean (d,) over some frames is, against how lots differ by nature, and noise.
 
         No lot like the golden ones reaches lot_score_limit.
         """
         noise = self.vt[min(frames, self.n_max) - 1] / frames
-        natural = self.sigma2_lot + self.sigma2_shift + noise
-        return float(np.sum(np.square(mean, dtype=np.float64) / natural))
+        natural = (self.sigma2_lot + self.sigma2_shift + noise).astype(np.float64)
+        return float(unusual(np.asarray(mean, np.float64)[None], natural, self.lot_shared)[0])
+
+
+def shared(means: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Covariance (d, d) of the means (L, d) of golden lots, shrunk by half to its diagonal: a few tens of lots."""
+    return 0.5 * np.atleast_2d(np.cov(means, rowvar=False))
+
+
+def unusual(
+    means: NDArray[np.float64], natural: NDArray[np.float64], together: NDArray[np.floating]
+) -> NDArray[np.float64]:
+    """Squared Mahalanobis sizes (n,) of means (n, d): natural their variances (d,), together their `shared` part."""
+    if not together.size:
+        return np.asarray(np.sum(means**2 / natural, axis=1))
+    own = np.maximum(natural - np.diag(together), _OWN_MIN * natural)
+    return np.asarray(np.einsum("nd,nd->n", means, np.linalg.solve(together + np.diag(own), means.T).T))

@@ -14,7 +14,7 @@ from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.regime import Regime
 from sincewhen.profiles.slices import Slice, Slices
 
-PROFILE_SCHEMA = 3
+PROFILE_SCHEMA = 4
 _ARRAY = 1
 
 

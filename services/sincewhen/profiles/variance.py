@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import fdtri
 
-from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.null import StreamNull, shared, unusual
 
 LOTS_MIN = 10
 LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
@@ -78,6 +78,7 @@ def stream_null(x: Floats, runs: Runs | None = None) -> StreamNull:
         vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
         sigma2_lot=sigma2_lot.astype(np.float32),
         sigma2_shift=sigma2_shift.astype(np.float32),
+        lot_shared=(shared(_lot_means(x, known)) if len(known) >= LOTS_MIN else np.zeros((0, 0))).astype(np.float32),
         shifts=shifts,
         lot_score_limit=_lot_score_limit(x, known, within) if len(known) >= LOTS_MIN else 0.0,
         phi=phi.astype(np.float32),
@@ -136,7 +137,7 @@ def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> floa
     The F quantile of a new lot, over as many directions as the scores' spread tells (Satterthwaite 1946), each with a
     variance that so many lots tell. That is a normal tail: on real pictures twice the greatest golden score is safer.
     """
-    means = np.array([x[a:b].mean(axis=0) for a, b in runs])
+    means = _lot_means(x, runs)
     sizes = np.array([b - a for a, b in runs])[:, None]
     floor = _VT_FLOOR * vt[0]
     lengths = [LOT_FRAMES << level for level in range(max(1, int(math.log2(len(vt) / LOT_FRAMES)) + 1))]
@@ -144,12 +145,17 @@ def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> floa
     for lot, (a, b) in enumerate(runs):
         others = np.delete(means, lot, axis=0)
         spread = np.maximum(others.var(axis=0, ddof=1) - np.mean(vt[-1] / np.delete(sizes, lot, axis=0), axis=0), 0)
+        together = shared(others)
         for length, found in scores.items():
             n = min(length, b - a, len(vt))
             windows = x[a : b - (b - a) % n].reshape(-1, n, x.shape[1]).mean(axis=1) - others.mean(axis=0)
             noise = np.maximum(vt[n - 1], floor) / n
-            found.append(np.sum(windows**2 / (spread + noise), axis=1))
+            found.append(unusual(windows, spread + noise, together))
     return max(_new_lot(np.concatenate(found), len(runs), x.shape[1]) for found in scores.values())
+
+
+def _lot_means(x: Floats, runs: list[tuple[int, int]]) -> Floats:
+    return np.array([x[a:b].mean(axis=0) for a, b in runs])
 
 
 def _new_lot(scores: Floats, lots: int, dims: int) -> float:
