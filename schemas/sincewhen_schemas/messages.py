@@ -33,7 +33,10 @@ class Closing(Message, frozen=True, kw_only=True):
 
 
 class Detection(Message, frozen=True, kw_only=True):
-    """One stream's detector has left control. A later version of the same detection_id replaces it."""
+    """One stream's detector has left control. A later version of the same detection_id replaces it.
+
+    station_id of a line mean is site/area/line, of the plant mean site; their view and profile_sha are empty.
+    """
 
     detection_id: str
     version: int
@@ -72,6 +75,7 @@ class Detection(Message, frozen=True, kw_only=True):
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     closed: Closing | None = None  # None: it goes on, or ended by itself
     contradicted: bool = False  # it was there before the last cleaning or replacement
+    stations: tuple[str, ...] = ()  # of a line or plant mean: those that moved with it
     ln_z: float
     arl0: float
     profile_sha: str
@@ -89,7 +93,10 @@ class LayerMove(Message, frozen=True, kw_only=True):
 
 
 class Incident(Message, frozen=True, kw_only=True):
-    """Detections that are one event: what people see. A later version of the same incident_id replaces it."""
+    """Detections that are one event: what people see. A later version of the same incident_id replaces it.
+
+    station_id of what many stations have in common is site/area/line or site.
+    """
 
     incident_id: str
     version: int
@@ -114,6 +121,8 @@ class Incident(Message, frozen=True, kw_only=True):
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     closed: Closing | None = None  # None: it goes on, or ended by itself
     detection_ids: tuple[str, ...]
+    stations: tuple[str, ...] = ()  # all that moved
+    merged_into: str = ""  # the incident that it turned out to be a part of
     updated_at_ns: int
 
 
@@ -159,6 +168,19 @@ class StationStatus(Message, frozen=True, kw_only=True):
     new_regime_share: float = 0.0
 
 
+class GroupStatus(Message, frozen=True, kw_only=True):
+    """What the monitor knows of a line (site/area/line) or the plant (site): what its members have in common.
+
+    members: stations of the line, or lines of the plant. late_sums: 10 s sums that came too late and were not used.
+    """
+
+    group_id: str
+    state: Literal["learning", "in control", "out of control"]
+    members: tuple[str, ...]
+    streams: tuple[str, ...]
+    late_sums: int = 0
+
+
 class Activation(Message, frozen=True, kw_only=True):
     """From now on a view is watched by a profile."""
 
@@ -199,6 +221,7 @@ MESSAGES: tuple[type[Message], ...] = (
     DeadLetter,
     BlindTime,
     StationStatus,
+    GroupStatus,
     Activation,
     Subgroup,
     SecondOpinion,

@@ -5,7 +5,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from sincewhen.detect.budget import arl0
+from sincewhen.detect.budget import arl0, view_weight
 from sincewhen.incidents.correlate import correlate
 from sincewhen.plant import Plant
 from sincewhen.processor.backtest import Recording, watch
@@ -27,7 +27,9 @@ def test_a_pause_longer_than_any_window_restarts_the_windows_as_in_the_server(pa
         frames = columns(data, start, start + 50)
         server.feed(encode_frames(replace(frames, captured_at_ns=at_ns[start : start + 50])))
     plant = Plant()
-    run_length = arl0(profile.frames_per_week, plant.pages_per_week, 1 / plant.budget_stations)
+    run_length = arl0(
+        profile.frames_per_week, plant.pages_per_week, view_weight(plant.budget_stations, plant.groups, 1)
+    )
     recording = Recording(
         layers={"head": data[0].astype(np.float32)},
         at_ns=at_ns,

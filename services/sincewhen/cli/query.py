@@ -57,12 +57,12 @@ def incidents(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passe
 
 
 @click.command()
-@click.option("--station", required=True, help="site/area/line/station")
+@click.option("--station", required=True, help="site/area/line/station, or site/area/line, or site.")
 @click.option("--at", help="ISO 8601; default: now.")
 @server_option
 @json_option
 def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Tell whether this station was out of control, and since when."""
+    """Tell whether this station, line or plant was out of control, and since when."""
     found = ask(server, "GET", "since", params={"station": station, **({"at": at} if at else {})})
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -87,6 +87,7 @@ def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - 
     if as_json:
         click.echo(json.dumps(found, indent=2))
         return
+    click.echo(f"stations      {', '.join(found['stations'])}")
     for kind in ("lots", "supplier_lots", "shifts", "skus"):
         for row in found[kind]:
             click.echo(f"{kind[:-1]:<13} {row['value']:<24} {row['units']:>7} units  {row['first']} .. {row['last']}")
@@ -133,8 +134,9 @@ def _line(item: dict[str, Any]) -> str:
     until = f" until {item['until']}" if item["until"] else ""
     if item["closed"]:
         until += f" {item['closed']['said']}"
+    many = f"  {len(item['stations'])} stations" if len(item["stations"]) > 1 else ""
     return (
-        f"{item['id']}  {item['station_id']}  {item['status']}  since {item['since']} "
+        f"{item['id']}  {item['station_id']}{many}  {item['status']}  since {item['since']} "
         f"[{item['since_low']} .. {item['since_high']}]{until}  {item['shape']}  "
         f"cause: {looks_like(item['cause'])}  {item['units_suspect']} units  lots: {', '.join(item['lots'])}"
     )

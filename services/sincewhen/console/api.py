@@ -1,4 +1,4 @@
-"""/api/v1: incidents, scope, since, stations, blind time, profiles, reference sets, dead letters."""
+"""/api/v1: incidents, scope, since, stations, groups, blind time, profiles, reference sets, dead letters."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -14,6 +14,7 @@ from sincewhen.console.views import (
     activation_json,
     blind_json,
     found,
+    group_json,
     heard_of,
     incident_json,
     newest_first,
@@ -23,6 +24,7 @@ from sincewhen.console.views import (
 )
 from sincewhen.embedded import learning, references
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.correlate import concerns
 from sincewhen.processor.learn import Refusal
 from sincewhen.store import read
 from sincewhen_schemas.limits import CAPTURED_AT_MIN_NS, ID_CHARS_MAX, REFERENCE_BYTES_MAX
@@ -79,12 +81,12 @@ def api_router(runner: Runner) -> APIRouter:
 
     @router.get("/since")
     def since(station: str, at: Annotated[datetime | None, Query()] = None) -> dict[str, Any]:
-        """The incident of a station that holds an instant (default: the newest that is open)."""
+        """The incident of a station, a line or a site that holds an instant (default: the newest that is open)."""
         heard_of(runner, station)
         at_ns = None if at is None else from_iso(at)
         for incident in newest_first(runner):
             covers = incident.status == "open" if at_ns is None else _covers(incident, at_ns)
-            if incident.station_id == station and covers:
+            if concerns(incident, station) and covers:
                 return {"out_of_control": True, **incident_json(runner, incident)}
         return {"station_id": station, "out_of_control": False}
 
@@ -102,9 +104,17 @@ def api_router(runner: Runner) -> APIRouter:
     def dead_letters(limit: Limit = 100) -> list[dict[str, Any]]:
         return read.dead_letters(runner.connection, limit)
 
+    _groups(router, runner)
     _profiles(router, runner)
     _references(router, runner)
     return router
+
+
+def _groups(router: APIRouter, runner: Runner) -> None:
+    @router.get("/groups")
+    def groups() -> list[dict[str, Any]]:
+        """Lines and plants: what their members have in common."""
+        return [group_json(status) for status in runner.groups()]
 
 
 def _covers(incident: Incident, at_ns: int) -> bool:

@@ -8,9 +8,10 @@ from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
 from sincewhen.console.times import iso
-from sincewhen.console.views import found, newest_first, scope_json, station_json
+from sincewhen.console.views import found, group_json, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
 from sincewhen.incidents import rebaselining
+from sincewhen.incidents.correlate import STATION_DEPTH
 from sincewhen.incidents.layers import said
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident, Shape
@@ -51,6 +52,7 @@ def pages_router(runner: Runner) -> APIRouter:
         page = {
             "incidents": [shown(incident) for incident in open_first],
             "stations": stations,
+            "groups": [group_json(status) for status in runner.groups()],
             "learning": any(station["missing"] or station["proposal"] for station in stations),
         }
         return templates.TemplateResponse(request, "incidents.html", page)
@@ -72,11 +74,13 @@ def pages_router(runner: Runner) -> APIRouter:
 
 
 def shown(incident: Incident) -> dict[str, Any]:
-    site, area, line, station = incident.station_id.split("/")
+    *around, name = incident.station_id.split("/")
+    group = len(around) < STATION_DEPTH
     return {
         "id": incident.incident_id,
-        "station": station,
-        "place": f"{site} / {area} / {line}",
+        "station": f"{len(incident.stations)} stations of {name}" if group else name,
+        "place": " / ".join(around) or "the whole plant",
+        "stations": list(incident.stations) if group else [],
         "status": incident.status,
         "dating": incident.dating,
         "since": _clock(incident.since_ns),
@@ -99,7 +103,11 @@ def shown(incident: Incident) -> dict[str, Any]:
 def _blind(incident: Incident, runner: Runner) -> list[str]:
     """Blind time in the incident's window, newest first."""
     until = {} if incident.until_ns is None else {"high_ns": incident.until_ns}
-    found = read.blind_time(runner.connection, incident.station_id, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
+    found = [
+        row
+        for station in incident.stations
+        for row in read.blind_time(runner.connection, station, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
+    ]
     return [
         f"{_clock(row['since_ns'])} to {_clock(row['until_ns'])}, view {row['view']}: {BLIND[row['reason']]}"
         + (f" ({row['frames_missed']})" if row["frames_missed"] else "")
@@ -124,7 +132,7 @@ def _clock(at_ns: int) -> str:
 
 def _strip(incident: Incident, runner: Runner) -> dict[str, float]:
     """Positions in per cent on a strip from a while before the onset to the newest frame."""
-    seen = [s.last_captured_at_ns for s in runner.stations() if s.station_id == incident.station_id]
+    seen = [s.last_captured_at_ns for s in runner.stations() if s.station_id in incident.stations]
     end = max([*seen, incident.updated_at_ns])
     start = incident.since_low_ns - max(60 * 10**9, (end - incident.since_low_ns) // 3)
 

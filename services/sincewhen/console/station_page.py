@@ -9,6 +9,7 @@ from fastapi.templating import Jinja2Templates
 from sincewhen.console.pages import shown
 from sincewhen.console.views import activation_json, heard_of, newest_first, station_json
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.correlate import concerns
 from sincewhen.store import read
 
 _INCIDENTS_SHOWN = 20
@@ -22,7 +23,7 @@ def station_router(runner: Runner) -> APIRouter:
     def station(request: Request, station_id: str) -> HTMLResponse:
         heard_of(runner, station_id)
         *place, name = station_id.split("/")
-        mine = [incident for incident in newest_first(runner) if incident.station_id == station_id]
+        mine = [incident for incident in newest_first(runner) if concerns(incident, station_id)]
         page = {
             "station": name,
             "place": " / ".join(place),

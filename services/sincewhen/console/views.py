@@ -13,7 +13,7 @@ from sincewhen.incidents.layers import said
 from sincewhen.incidents.rebaselining import said as said_closed
 from sincewhen.store import read
 from sincewhen_schemas.limits import ID_CHARS_MAX, STATION_CHARS_MAX
-from sincewhen_schemas.messages import Activation, Incident, StationStatus
+from sincewhen_schemas.messages import Activation, GroupStatus, Incident, StationStatus
 
 _VIEWS_SHOWN = 20
 
@@ -23,16 +23,18 @@ def newest_first(runner: Runner) -> list[Incident]:
 
 
 def found(runner: Runner, incident_id: str) -> Incident:
-    incident = runner.incidents.get(incident_id)
+    incident = runner.incident(incident_id)
     if incident is None:
         raise HTTPException(404, f"there is no incident {incident_id[:64]!r}: list them with /api/v1/incidents")
     return incident
 
 
 def heard_of(runner: Runner, station: str, view: str | None = None) -> None:
-    """Refuses a station, or a view of it, that nobody heard of and nobody listed."""
+    """Refuses a station, or a view of it, that nobody heard of and nobody listed; a line or a site has no views."""
     known = [(status.station_id, status.view) for status in runner.stations()]
     if any(station == there and view in {None, name} for there, name in known):
+        return
+    if view is None and any(there.startswith(f"{station}/") for there, _ in known):
         return
     what = (
         f"station {station[:STATION_CHARS_MAX]!r}" if view is None else f"view {view[:ID_CHARS_MAX]!r} of {station!r}"
@@ -62,10 +64,15 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "closed": incident.closed and {**msgspec.structs.asdict(incident.closed), "said": said_closed(incident.closed)},
         "opened_at": iso(incident.opened_at_ns),
         "streams": list(incident.streams),
+        "stations": list(incident.stations),
         **layers_json(incident),
         "lots": [row["value"] for row in scope["lot"]],
         "units_suspect": len(scope["unit_id"]),
     }
+
+
+def group_json(status: GroupStatus) -> dict[str, Any]:
+    return msgspec.structs.asdict(status)
 
 
 def layers_json(incident: Incident) -> dict[str, Any]:
@@ -97,6 +104,7 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "id": incident.incident_id,
         "from": iso(incident.since_low_ns),
         "until": iso(incident.until_high_ns),
+        "stations": list(incident.stations),
         **layers_json(incident),
         **{
             plural[kind]: [

@@ -8,6 +8,7 @@ import msgspec
 
 from sincewhen.embedded.references import chosen
 from sincewhen.embedded.runner import Runner
+from sincewhen.incidents.correlate import concerns
 from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.library import Library
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
@@ -59,7 +60,7 @@ def build(
 def _open_incident(runner: Runner, station: str, from_ns: int, until_ns: int) -> Refusal | None:
     """What is out of control is no reference, but from its onset on where it is proposed as a new level."""
     for incident in runner.incidents.values():
-        if incident.station_id != station or incident.status != "open" or incident.since_low_ns > until_ns:
+        if not concerns(incident, station) or incident.status != "open" or incident.since_low_ns > until_ns:
             continue
         if incident.new_level and from_ns >= incident.since_ns:
             continue
@@ -69,8 +70,8 @@ def _open_incident(runner: Runner, station: str, from_ns: int, until_ns: int) ->
             else "end the window before it, or wait for its end"
         )
         detail = (
-            f"a window does not overlap an open incident; incident {incident.incident_id} of {station} is open since "
-            f"{_utc(incident.since_low_ns)}: {way_out}"
+            f"a window does not overlap an open incident; incident {incident.incident_id} of {incident.station_id} is "
+            f"open since {_utc(incident.since_low_ns)}: {way_out}"
         )
         return Refusal(RefusalReason.OPEN_INCIDENT, detail)
     return None

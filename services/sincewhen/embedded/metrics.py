@@ -8,6 +8,7 @@ DEAD_LETTERS = Counter("sincewhen_dead_letters", "Records refused", ["reason"])
 DETECTIONS = Counter("sincewhen_detections", "Versions of detections made")
 OPEN_INCIDENTS = Gauge("sincewhen_open_incidents", "Incidents that are open", ["station"])
 LAG = Gauge("sincewhen_log_lag_records", "Records in the log that are not applied yet")
+LATE_SUMS = Gauge("sincewhen_late_sums", "10 s sums that came too late for line and plant means", ["site"])
 STORE_UNWELL = Counter("sincewhen_store_unwell", "Writes that the store refused and that are tried again")
 AGENT_DROPPED = Gauge(
     "sincewhen_agent_dropped_frames", "Frames an agent dropped since its start", ["station", "reason"]

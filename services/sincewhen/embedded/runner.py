@@ -3,7 +3,8 @@
 Invariants
 - A record is acknowledged once the log holds it; whatever happens then, it is applied exactly once: the barrier stores
   states and position together, outputs have deterministic ids, and what is replayed writes the same rows again.
-- Outputs reach the store before the barrier that covers them.
+- Outputs reach the store before the barrier that covers them. What the store does not know of the incidents after a
+  kill is written at the next start.
 - A record that ends the process twice, by a fault of ours, is set aside as a dead letter (internal_error) at the next
   start: one poisoned record stops nobody for ever.
 - While the store is unwell nothing is dropped: the pipeline waits, and ingest refuses when the backlog is full.
@@ -18,6 +19,8 @@ from pathlib import Path
 
 import msgspec
 
+from sincewhen.correlator.changes import changes
+from sincewhen.correlator.means import SiteMeans, site_of
 from sincewhen.embedded import metrics
 from sincewhen.incidents.correlate import correlate
 from sincewhen.ingest.decode import decode
@@ -35,7 +38,7 @@ from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
 from sincewhen.store.write import write_incidents, write_outputs
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-from sincewhen_schemas.messages import DeadLetter, Detection, Incident, StationStatus
+from sincewhen_schemas.messages import DeadLetter, Detection, GroupStatus, Incident, StationStatus
 
 BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
@@ -43,6 +46,7 @@ BACKLOG_RECORDS_MAX = 100_000
 LOG_KEPT_NS = 24 * 3600 * 10**9
 STUMBLES_MAX = 2
 _IDLE_S, _UNWELL_S = 0.2, 1.0
+_MEANS = "means\n"  # and a site: the key of a state that is no station's
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +74,9 @@ class Runner:
     _states: dict[str, StationState] = field(init=False, default_factory=dict)
     _dirty: set[str] = field(init=False, default_factory=set)
     _detections: dict[str, Detection] = field(init=False, default_factory=dict)
+    _stored: dict[str, Incident] = field(init=False, default_factory=dict)  # the store's newest word on each
+    _means: dict[str, SiteMeans] = field(init=False, default_factory=dict)  # by the key of their state
+    _groups: dict[str, list[GroupStatus]] = field(init=False, default_factory=dict)  # by site, for other threads
     _profiles: dict[str, Profile] = field(init=False, default_factory=dict)
     _wake: threading.Event = field(init=False, default_factory=threading.Event)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
@@ -86,12 +93,17 @@ class Runner:
         snapshot = self.log.snapshot()
         self.next_offset = snapshot.next_offset
         for station, raw in snapshot.states.items():
+            if station.startswith(_MEANS):
+                means = SiteMeans.from_bytes(raw)
+                self._means[station], self._groups[means.site] = means, means.statuses()
+                continue
             state = self._states[station] = decode_state(raw, self.profile)
             for name, view in state.views.items():
                 self._learn_of(self._pipeline.status(station, name, view))
         for item in read.detections(self.connection):
             self._detections[item.detection_id] = item
-        self.incidents = {item.incident_id: item for item in correlate(self._detections.values())}
+        self._stored = {item.incident_id: item for item in read.incidents(self.connection)}
+        write_incidents(self.connection, self._correlate([*self._detections.values()]))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="pipeline")
@@ -132,6 +144,15 @@ class Runner:
                 known.setdefault((station.station_id, view), _Known(unheard, Presence(), 0.0))
         caught_up = self.backlog == 0
         return [self._now(known[key]) if caught_up else known[key].status for key in sorted(known)]
+
+    def groups(self) -> list[GroupStatus]:
+        """Every line and plant of which at least two members were heard."""
+        return [status for _, statuses in sorted(self._groups.items()) for status in statuses]
+
+    def incident(self, incident_id: str) -> Incident | None:
+        """An incident by its id, or the one that it turned out to be a part of."""
+        known = self._stored.get(incident_id)
+        return self.incidents.get(known.merged_into if known is not None and known.merged_into else incident_id)
 
     def _now(self, known: _Known) -> StationStatus:
         status = known.status
@@ -198,10 +219,14 @@ class Runner:
             if self._stumbles.get(record.offset, 0) >= STUMBLES_MAX:
                 outputs.dead_letters.append(_set_aside(record))
                 continue
-            state = self._states.setdefault(record.key, StationState())
+            state = self._states.get(record.key) or StationState()
             made = self._pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
+            if made.statuses:  # what is refused, whatever its key, is remembered nowhere
+                self._states[record.key] = state
+                self._take_means(made, record)
+            if record.key in self._states:
+                self._dirty.add(record.key)
             outputs.add(made)
-            self._dirty.add(record.key)
         changed = self._correlate(outputs.detections)
         while not self._written(outputs, changed):
             if self._stop.wait(_UNWELL_S):
@@ -209,6 +234,12 @@ class Runner:
                 return
         self.next_offset = records[-1].offset + 1
         self._tell(outputs)
+
+    def _take_means(self, made: Outputs, record: LogRecord) -> None:
+        key = f"{_MEANS}{site_of(record.key)}"
+        means = self._means.setdefault(key, SiteMeans(site_of(record.key)))
+        made.detections += means.step(made, record.appended_at_ns, self.plant)
+        self._dirty.add(key)
 
     def _written(self, outputs: Outputs, incidents: list[Incident]) -> bool:
         try:
@@ -220,16 +251,16 @@ class Runner:
         return True
 
     def _correlate(self, detections: list[Detection]) -> list[Incident]:
-        """Incidents that the new detections changed."""
+        """Incidents that the new detections changed, and those that are a part of another one now."""
         for item in detections:
             known = self._detections.get(item.detection_id)
             if known is None or known.version < item.version:
                 self._detections[item.detection_id] = item
         if not detections:
             return []
-        now = {item.incident_id: item for item in correlate(self._detections.values())}
-        changed = [item for key, item in now.items() if self.incidents.get(key) != item]
-        self.incidents = now
+        self.incidents = {item.incident_id: item for item in correlate(self._detections.values())}
+        changed = changes(self._stored, self.incidents)
+        self._stored |= {item.incident_id: item for item in changed}
         return changed
 
     def _tell(self, outputs: Outputs) -> None:
@@ -244,14 +275,21 @@ class Runner:
             metrics.AGENT_SPOOL.labels(record.station_id).set(record.heartbeat.spool_bytes)
             for reason, count in record.heartbeat.dropped.items():
                 metrics.AGENT_DROPPED.labels(record.station_id, reason[:64]).set(count)
-        for station in {item.station_id for item in self.incidents.values()}:
+        for means in self._means.values():
+            metrics.LATE_SUMS.labels(means.site).set(means.late)
+            self._groups[means.site] = means.statuses()
+        for station in {item.station_id for item in self._stored.values()}:
             still = [i for i in self.incidents.values() if i.station_id == station and i.status == "open"]
             metrics.OPEN_INCIDENTS.labels(station).set(len(still))
 
     def _barrier(self) -> None:
         if self._unwritten:
             return
-        self.log.barrier(self.next_offset, {key: encode_state(self._states[key]) for key in self._dirty})
+        states = {
+            key: self._means[key].to_bytes() if key in self._means else encode_state(self._states[key])
+            for key in self._dirty
+        }
+        self.log.barrier(self.next_offset, states)
         self._dirty.clear()
         self.log.trim(self.now_ns() - LOG_KEPT_NS)
 

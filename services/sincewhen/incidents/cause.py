@@ -9,7 +9,7 @@ from collections.abc import Iterable
 
 from sincewhen.detect.naming import AHEAD_MIN, COSINE_MIN, UNKNOWN
 from sincewhen.profiles.library import CLASS_MIX
-from sincewhen.profiles.streams import parsed
+from sincewhen.profiles.streams import layer_of
 from sincewhen_schemas.messages import Detection
 
 _WITH_LOT_COSINE_MIN = 0.85
@@ -18,14 +18,14 @@ _FAMILIES_MAX = 2  # that fit equally well and are named together
 
 
 def cause(members: Iterable[Detection], *, with_lot: bool) -> str:
-    """Of each view the clearest detection of each layer counts, as a whole before a slice of it.
+    """Of each station's view the clearest detection of each layer counts, as a whole before a slice of it.
 
     Of several views the name that fits best counts.
     """
-    views: dict[str, dict[str, Detection]] = {}
+    views: dict[tuple[str, str], dict[str, Detection]] = {}
     for member in sorted(members, key=lambda d: (d.stream.startswith("embedding:"), d.displacement, d.detection_id)):
         if member.alike:
-            views.setdefault(member.view, {})[parsed(member.stream)[1]] = member
+            views.setdefault((member.station_id, member.view), {})[layer_of(member.stream)] = member
     fits = [_of_view(list(layers.values())) for _, layers in sorted(views.items())]
     names, fit = max((item for item in fits if item[0]), key=lambda item: item[1], default=((), 0.0))
     if with_lot and fit < _WITH_LOT_COSINE_MIN and not _OF_MATERIAL.issuperset(names):

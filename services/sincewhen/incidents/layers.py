@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 
-from sincewhen.profiles.streams import parsed
+from sincewhen.profiles.streams import layer_of
 from sincewhen_schemas.messages import Detection, Incident, LayerMove
 
 
@@ -14,14 +14,9 @@ def layer_moves(members: Iterable[Detection]) -> tuple[LayerMove, ...]:
 
 
 def _move(view: str, layer: str, members: Sequence[Detection]) -> LayerMove:
-    mine = [member for member in members if member.view == view and _of(member.stream, layer)]
+    mine = [member for member in members if member.view == view and layer_of(member.stream) == layer]
     sizes = [member.displacement for member in mine if member.stream.startswith("embedding:")]
     return LayerMove(view=view, layer=layer, moved=bool(mine), displacement=max(sizes, default=None))
-
-
-def _of(stream: str, layer: str) -> bool:
-    kind, name, _ = parsed(stream)
-    return kind in {"embedding", "slice", "t2", "spe"} and name == layer
 
 
 def said(incident: Incident) -> str:

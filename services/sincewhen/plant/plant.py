@@ -1,5 +1,6 @@
 """What the other rooms ask about the plant."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
@@ -13,6 +14,7 @@ from sincewhen_schemas.limits import STATION_ID
 
 PAGES_PER_WEEK = 1.0
 STATIONS_UNLISTED = 10  # stations that share the page budget where nobody listed them
+GROUPS_UNLISTED = 6  # lines and plant that share the groups' part of it: five lines of two of those stations
 _MINUTE_NS = 60 * 10**9
 Kept: TypeAlias = Literal["all", "sampled"]
 
@@ -48,6 +50,20 @@ class Plant:
     def budget_stations(self) -> int:
         """Among how many stations the page budget is shared."""
         return STATIONS_UNLISTED if self.stations is None else len(self.stations)
+
+    def budget_views(self, station_id: str, seen: int) -> int:
+        """Among how many views a station's share is shared; seen: those that sent, where nobody listed them."""
+        station = self._station(station_id)
+        return max(1, seen) if station is None else len(station.views)
+
+    @property
+    def groups(self) -> int:
+        """Lines of two stations or more, and sites of two lines or more."""
+        if self.stations is None:
+            return GROUPS_UNLISTED
+        stations = Counter(station_id.rpartition("/")[0] for station_id in self.stations)
+        lines = Counter(line.partition("/")[0] for line in stations)
+        return sum(count > 1 for count in (*stations.values(), *lines.values()))
 
     def knows(self, station_id: str) -> bool:
         if self.stations is None:

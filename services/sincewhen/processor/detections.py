@@ -3,6 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from sincewhen.detect.naming import Name, name
@@ -24,16 +25,59 @@ class Source:
     arl0: float
 
 
+@dataclass(frozen=True, slots=True)
+class Widened:
+    """What a mean over many stations can say less sharply: who moved, and by how much its bins blur every time."""
+
+    stations: tuple[str, ...]
+    before_ns: int
+    after_ns: int
+
+
 def detection(source: Source, event: Event) -> Detection:
     """The same event of the same stream and profile always has the same id."""
-    named, like = _named(source, event), event.like
+    named = _named(source, event)
     before, after = _values(source, event)
+    place = (source.station_id, source.view, source.stream, source.profile_sha)
+    return msgspec.structs.replace(
+        _message(place, source.arl0, event),
+        before=before,
+        after=after,
+        cause=named.cause,
+        cause_cosine=named.cosine,
+        cause_strength=named.strength,
+        alike=named.alike,
+        limit_share=named.near,
+        layers=tuple(source.profile.layers),
+        model_version=source.profile.model_version,
+    )
+
+
+def of_group(group_id: str, stream: str, arl0: float, event: Event, widened: Widened) -> Detection:
+    """An event of a line or plant mean: of no view and no profile. The same event always has the same id."""
+    known = _message((group_id, "", stream, ""), arl0, event)
+    middle_ns = (widened.before_ns - widened.after_ns) // 2
+    return msgspec.structs.replace(
+        known,
+        since_ns=known.since_ns - middle_ns,
+        since_low_ns=known.since_low_ns - widened.before_ns,
+        since_high_ns=known.since_high_ns + widened.after_ns,
+        until_low_ns=None if known.until_low_ns is None else known.until_low_ns - widened.before_ns,
+        until_high_ns=None if known.until_high_ns is None else known.until_high_ns + widened.after_ns,
+        stations=widened.stations,
+    )
+
+
+def _message(place: tuple[str, str, str, str], arl0: float, event: Event) -> Detection:
+    """place: station, view, stream, sha of the profile."""
+    station_id, view, stream, profile_sha = place
+    like = event.like
     return Detection(
-        detection_id=_id(source, event.ordinal, event.alarm_at_ns),
+        detection_id=_id(place, event.ordinal, event.alarm_at_ns),
         version=event.version,
-        station_id=source.station_id,
-        view=source.view,
-        stream=source.stream,
+        station_id=station_id,
+        view=view,
+        stream=stream,
         status=event.status,
         dating=event.dating,
         verdict=event.verdict,
@@ -50,32 +94,23 @@ def detection(source: Source, event: Event) -> Detection:
         evidence=event.evidence,
         displacement=event.displacement,
         direction=np.array(event.direction, "<f2").tobytes(),
-        before=before,
-        after=after,
-        cause=named.cause,
-        cause_cosine=named.cosine,
-        cause_strength=named.strength,
-        alike=named.alike,
-        limit_share=named.near,
-        layers=tuple(source.profile.layers),
         across=event.across,
         with_lot=event.with_lot,
         seen_before=event.seen_before,
-        like_id=None if like is None else _id(source, like.ordinal, like.alarm_at_ns),
+        like_id=None if like is None else _id(place, like.ordinal, like.alarm_at_ns),
         like_cosine=0.0 if like is None else like.cosine,
         new_level=event.new_level,
         contradicted=event.contradicted,
         ln_z=event.ln_z,
-        arl0=source.arl0,
-        profile_sha=source.profile_sha,
-        model_version=source.profile.model_version,
+        arl0=arl0,
+        profile_sha=profile_sha,
+        model_version="",
         updated_at_ns=event.at_ns,
     )
 
 
-def _id(source: Source, ordinal: int, alarm_at_ns: int) -> str:
-    parts = (source.station_id, source.view, source.stream, source.profile_sha, ordinal, alarm_at_ns)
-    return hashlib.sha256("\n".join(map(str, parts)).encode()).hexdigest()[:16]
+def _id(place: tuple[str, str, str, str], ordinal: int, alarm_at_ns: int) -> str:
+    return hashlib.sha256("\n".join(map(str, (*place, ordinal, alarm_at_ns))).encode()).hexdigest()[:16]
 
 
 def _named(source: Source, event: Event) -> Name:

@@ -7,7 +7,7 @@ import numpy as np
 from msgspec import structs
 from numpy.typing import NDArray
 
-from sincewhen.detect.budget import arl0
+from sincewhen.detect.budget import arl0, view_weight
 from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat
@@ -147,7 +147,9 @@ class Pipeline:
                 source = self._source(record.station_id, event.view, stream, view)
                 said = Closing(by=control.actor, why=control.reason)
                 outputs.detections.append(structs.replace(detection(source, closed), closed=said))
-        frames = arl0(profile.frames_per_week, self.plant.pages_per_week, 1 / self.plant.budget_stations)
+        views = self.plant.budget_views(record.station_id, len(state.views))
+        weight = view_weight(self.plant.budget_stations, self.plant.groups, views)
+        frames = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.subgroups, view.opinions = {}, {}
         view.monitors = {

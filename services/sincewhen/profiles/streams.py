@@ -15,3 +15,9 @@ def parsed(stream: str) -> tuple[str, str, int]:
         return kind, name, -1
     layer, _, number = name.rpartition(":")
     return kind, layer, int(number)
+
+
+def layer_of(stream: str) -> str:
+    """The layer that a stream is of, as a whole, a slice or an outlier; "" for a scalar."""
+    kind, name, _ = parsed(stream)
+    return name if kind in {"embedding", "slice", "t2", "spe"} else ""

@@ -10,7 +10,7 @@ from sincewhen.store.connect import Connection
 from sincewhen_schemas.messages import Activation, Detection, Incident
 
 _NOW_NS = 2**62  # later than any frame
-_WINDOW = """station_id = {station:String} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
+_WINDOW = """station_id IN {stations:Array(String)} AND captured_at BETWEEN fromUnixTimestamp64Nano({low:Int64})
   AND fromUnixTimestamp64Nano({high:Int64})"""
 SCOPE_KINDS = ("lot", "supplier_lot", "shift", "sku", "unit_id")
 
@@ -31,9 +31,13 @@ def incidents(connection: Connection) -> list[Incident]:
 
 
 def scope(connection: Connection, incident: Incident) -> dict[str, list[dict[str, Any]]]:
-    """Lots, supplier lots, shifts, skus and units in [since_low, until_high]: frames, units, first and last capture."""
+    """Lots, supplier lots, shifts, skus and units of all stations that moved, in [since_low, until_high].
+
+    Of each: frames, units, first and last capture.
+    """
     until = incident.until_high_ns if incident.until_high_ns is not None else _NOW_NS
-    window = {"station": incident.station_id, "low": incident.since_low_ns, "high": until}
+    stations = list(incident.stations or [incident.station_id])
+    window = {"stations": stations, "low": incident.since_low_ns, "high": until}
     found: dict[str, list[dict[str, Any]]] = {}
     for kind in SCOPE_KINDS:
         found[kind] = connection.rows(
@@ -48,7 +52,7 @@ def scope(connection: Connection, incident: Incident) -> dict[str, list[dict[str
 
 def golden(connection: Connection, station: str, view: str, from_ns: int, until_ns: int) -> tuple[Golden, str]:
     """Production frames of a window in order of capture, and their model version (the newest; others are left out)."""
-    window = {"station": station, "view": view, "low": from_ns, "high": until_ns}
+    window = {"stations": [station], "view": view, "low": from_ns, "high": until_ns}
     order = "ORDER BY captured_at, agent_id, boot_id, seq"
     chosen = f"{_WINDOW} AND view = {{view:String}}"
     version = connection.rows(

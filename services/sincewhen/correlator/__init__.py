@@ -1,0 +1,1 @@
+"""The corridor on the other side: what many stations say together."""
