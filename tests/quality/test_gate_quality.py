@@ -43,28 +43,3 @@ def test_lots_like_the_golden_ones_are_not_paged_and_far_ones_are(dims: int, way
     print(f"seed {seed} d={dims} ways={ways}: {natural} natural lots and {found} far ones paged of {total}")
     assert natural <= total / 1000
     assert found >= 0.95 * total
-
-
-def test_lots_that_are_skewed_by_nature_are_seldom_paged_and_far_ones_are() -> None:
-    """A scalar that grows with the square of how lots differ, like T²; far ones are off by 4."""
-    seed, natural, found = 760, 0, 0
-    rng = np.random.default_rng(seed)
-    for _ in range(PROFILES):
-        golden, natural_lots, far = (_squared(rng, count) for count in (GOLDEN, LOTS_EACH, LOTS_EACH))
-        null = stream_null(golden.reshape(-1, 1), Runs(np.repeat(np.arange(GOLDEN), LOT)))
-        about = golden.mean()
-        paged = [
-            [verdict((lot.mean(axis=0) - about).astype(np.float32), LOT, null) == "paging" for lot in lots]
-            for lots in (natural_lots, far + 4)
-        ]
-        natural, found = natural + sum(paged[0]), found + sum(paged[1])
-    total = PROFILES * LOTS_EACH
-    print(f"seed {seed}: {natural} natural lots and {found} far ones paged of {total}")
-    assert natural <= total / 4000  # 6 in 12,000 by a normal tail
-    assert found >= 0.9 * total
-
-
-def _squared(rng: np.random.Generator, lots: int) -> np.ndarray:
-    """Frames (lots, LOT, 1) whose lot means are chi-square with 6 degrees of freedom, of sd .3 and skewness 1.15."""
-    means = 0.3 * (rng.chisquare(6, lots) - 6) / np.sqrt(12)
-    return np.asarray(means[:, None, None] + rng.standard_normal((lots, LOT, 1)))

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.signal import lfilter
-from scipy.special import fdtri, ndtri
+from scipy.special import fdtri
 
 from sincewhen.profiles.null import StreamNull, shared, unusual
 
@@ -135,9 +135,7 @@ def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> floa
     """The score that no window of a lot like the golden ones reaches, each of those held against all others.
 
     The F quantile of a new lot, over as many directions as the scores' spread tells (Satterthwaite 1946), each with a
-    variance that so many lots tell. That is a normal tail: of a scalar it is lengthened by the skewness of its lots
-    (Cornish & Fisher 1938), as T² grows with the square of a lot's displacement; and on real pictures twice the
-    greatest golden score is safer.
+    variance that so many lots tell. That is a normal tail: on real pictures twice the greatest golden score is safer.
     """
     means = _lot_means(x, runs)
     sizes = np.array([b - a for a, b in runs])[:, None]
@@ -153,26 +151,18 @@ def _lot_score_limit(x: Floats, runs: list[tuple[int, int]], vt: Floats) -> floa
             windows = x[a : b - (b - a) % n].reshape(-1, n, x.shape[1]).mean(axis=1) - others.mean(axis=0)
             noise = np.maximum(vt[n - 1], floor) / n
             found.append(unusual(windows, spread + noise, together))
-    longer = _skewed(means[:, 0]) if x.shape[1] == 1 else 1.0
-    return max(_new_lot(np.concatenate(found), len(runs), x.shape[1], longer) for found in scores.values())
+    return max(_new_lot(np.concatenate(found), len(runs), x.shape[1]) for found in scores.values())
 
 
 def _lot_means(x: Floats, runs: list[tuple[int, int]]) -> Floats:
     return np.array([x[a:b].mean(axis=0) for a, b in runs])
 
 
-def _skewed(means: Floats) -> float:
-    """By how much skewness takes the squared quantile of _NEW_LOT_P beyond a normal one's; its sign is not trusted."""
-    z = float(ndtri(1 - _NEW_LOT_P / 2))
-    skewness = abs(float(np.mean(((means - means.mean()) / max(means.std(), 1e-12)) ** 3)))
-    return (1 + (z - 1 / z) * skewness / 6) ** 2
-
-
-def _new_lot(scores: Floats, lots: int, dims: int, longer: float) -> float:
+def _new_lot(scores: Floats, lots: int, dims: int) -> float:
     mean = float(scores.mean())
     directions = min(max(2 * mean**2 / max(float(scores.var()), 1e-12), 1.0), dims)
     tail = fdtri(directions, directions * (lots - 1), 1 - _NEW_LOT_P)
-    return max(_NEW_LOT_MARGIN * float(scores.max()), mean * float(tail) * longer)
+    return max(_NEW_LOT_MARGIN * float(scores.max()), mean * float(tail))
 
 
 def _frames_per_lot_squared(lot_codes: NDArray[np.int64], n_max: int) -> Floats:
