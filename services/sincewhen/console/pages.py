@@ -11,8 +11,8 @@ from sincewhen.console.times import iso
 from sincewhen.console.views import found, group_json, newest_first, scope_json, station_json
 from sincewhen.embedded.runner import Runner
 from sincewhen.incidents import rebaselining
-from sincewhen.incidents.correlate import STATION_DEPTH
 from sincewhen.incidents.layers import said
+from sincewhen.plant.places import STATION_DEPTH
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident, Shape
 

@@ -71,14 +71,14 @@ class Bins(msgspec.Struct):
                     source.heard_ns = now_ns
         self.heard_ns = now_ns
 
-    def close(self, now_ns: int, alone: int = 1) -> list[tuple[int, dict[str, float]]]:
+    def close(self, now_ns: int) -> list[tuple[int, dict[str, float]]]:
         """The bins that close now, oldest first: each source's sum over its standard deviation, by name.
 
-        A bin that waited in vain and has no more than `alone` sources says nothing: its sums count as late.
+        A bin that waited in vain and has one source only says nothing: its sums count as late.
         """
         if not self.pending:
             return []
-        self._drop(now_ns, alone)
+        self._drop(now_ns)
         waited = [source.newest for source in self.sources.values() if now_ns - source.heard_ns <= LATE_NS]
         passed = min(waited, default=max(self.pending, default=0) + 1)
         overdue = [number for number, bin_ in self.pending.items() if now_ns - bin_.opened_ns > LATE_NS]
@@ -88,10 +88,10 @@ class Bins(msgspec.Struct):
             self.closed = max(self.closed, closing[-1])
         return [(number, _standardised(self.pending.pop(number))) for number in closing]
 
-    def _drop(self, now_ns: int, alone: int) -> None:
+    def _drop(self, now_ns: int) -> None:
         """A source whose clock is far ahead must not close the bins that the others are in."""
         for number in [n for n, bin_ in self.pending.items() if now_ns - bin_.opened_ns > LATE_NS]:
-            if len(self.pending[number].sums) <= alone:
+            if len(self.pending[number].sums) <= 1:
                 self.late += len(self.pending.pop(number).sums)
 
 

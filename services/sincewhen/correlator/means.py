@@ -12,14 +12,16 @@ from sincewhen.correlator.bins import BIN_NS, LATE_NS, Bins, Source
 from sincewhen.correlator.mean import Found, GroupMean, Share
 from sincewhen.detect.budget import group_weight
 from sincewhen.plant import Plant
+from sincewhen.plant.places import line_of
 from sincewhen.processor.detections import Widened, of_group
 from sincewhen.processor.outputs import Outputs
+from sincewhen.profiles.streams import SQUARED
 from sincewhen_schemas.messages import Detection, GroupStatus, Subgroup
 
 LINES_MAX = 64
 STREAMS_MAX = 64  # of a group
 OUT_MAX = 64  # detections that are remembered of a station
-_COMPARABLE = ("factor:", "confidence", "t2:", "spe:")
+_COMPARABLE = ("factor:", "confidence", *SQUARED)
 
 
 @dataclass(slots=True)
@@ -175,14 +177,6 @@ class SiteMeans:
         kind = tuple[str, dict[str, dict[str, tuple[Bins, bytes]]], dict[str, tuple[Bins, bytes]], _Known]
         site, lines, plant, known = msgspec.msgpack.decode(data, type=kind)
         return SiteMeans(site, {line: _unpacked(raw) for line, raw in lines.items()}, _unpacked(plant), known)
-
-
-def site_of(station_id: str) -> str:
-    return station_id.partition("/")[0]
-
-
-def line_of(station_id: str) -> str:
-    return station_id.rpartition("/")[0]
 
 
 def _met(streams: dict[str, Series]) -> bool:

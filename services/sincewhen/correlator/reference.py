@@ -4,17 +4,16 @@ A group has no lots. Blocks of its own bins take their place: how much they diff
 variance and of the effect-size gate, so that a common wander slower than any window is no detection.
 """
 
-import dataclasses
 import math
-from typing import TypeAlias
+from dataclasses import dataclass
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
 from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.profile import decode_arrays, encode_arrays
 from sincewhen.profiles.variance import Runs, stream_null
 
 SERIES_BINS = 1280  # 3.6 h; windows of up to 64 bins
@@ -23,10 +22,9 @@ _FITTED_SHARE = 0.8
 _SELF_TEST_QUANTILE = 0.999
 
 Floats = NDArray[np.float64]
-Packed: TypeAlias = int | float | bool | tuple[str, tuple[int, ...], bytes]  # a number, or an array
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True)
 class Reference:
     """Mean and null of a group's series, and how many members it usually had."""
 
@@ -37,15 +35,11 @@ class Reference:
     until_ns: int
 
     def to_bytes(self) -> bytes:
-        columns = [_packed(getattr(self.null, field.name)) for field in dataclasses.fields(StreamNull)]
-        return msgspec.msgpack.encode((self.mean, self.members, columns, self.bins_per_week, self.until_ns))
+        return encode_arrays(self)
 
     @staticmethod
     def from_bytes(data: bytes) -> "Reference":
-        kind = tuple[float, int, list[Packed], float, int]
-        mean, members, columns, rate, until_ns = msgspec.msgpack.decode(data, type=kind)
-        null = StreamNull(*(_unpacked(column) for column in columns))  # type: ignore[arg-type]  # its fields, in order
-        return Reference(mean, members, null, rate, until_ns)
+        return decode_arrays(data, Reference)
 
 
 def learn(values: Floats, members: NDArray[np.int64], bins_per_week: float, until_ns: int) -> Reference | None:
@@ -79,17 +73,3 @@ def _alarms(x: Floats, null: StreamNull) -> int:
             alarms += 1
             esr.restart()
     return alarms
-
-
-def _packed(value: object) -> Packed:
-    if isinstance(value, np.ndarray):
-        return value.dtype.str, value.shape, value.tobytes()
-    assert isinstance(value, int | float | bool)
-    return value
-
-
-def _unpacked(value: Packed) -> object:
-    if not isinstance(value, tuple):
-        return value
-    kind, shape, raw = value
-    return np.frombuffer(raw, kind).reshape(shape)

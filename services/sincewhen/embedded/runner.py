@@ -20,13 +20,14 @@ from pathlib import Path
 import msgspec
 
 from sincewhen.correlator.changes import changes
-from sincewhen.correlator.means import SiteMeans, site_of
+from sincewhen.correlator.means import SiteMeans
 from sincewhen.embedded import metrics
 from sincewhen.incidents.correlate import correlate
 from sincewhen.ingest.decode import decode
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
+from sincewhen.plant.places import site_of
 from sincewhen.presence.presence import Presence, judge
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline, dead_letter

@@ -8,11 +8,11 @@ from sincewhen.incidents.cause import cause
 from sincewhen.incidents.layers import layer_moves
 from sincewhen.incidents.likeness import likened
 from sincewhen.incidents.rebaselining import closing, is_new_level
+from sincewhen.plant.places import STATION_DEPTH, line_of, site_of
 from sincewhen.profiles.streams import SQUARED, layer_of
 from sincewhen_schemas.messages import Detection, Incident, Shape
 
 _IN_TIME = 0.25  # of the frames that the first one needed
-STATION_DEPTH = 3  # slashes in a station_id; a line has two, the plant none
 
 
 @dataclass(slots=True)
@@ -64,7 +64,7 @@ def correlate(detections: Iterable[Detection]) -> list[Incident]:
 
 def _around(place: str) -> tuple[str, ...]:
     """The plant and the line that a place lies in."""
-    site, line = place.partition("/")[0], place.rpartition("/")[0]
+    site, line = site_of(place), line_of(place)
     return tuple(dict.fromkeys(outer for outer in (site, line) if outer and outer != place and outer.count("/") != 1))
 
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.plant.calendar import Calendar
+from sincewhen.plant.places import line_of, site_of
 from sincewhen_schemas.frames import Strings
 from sincewhen_schemas.limits import STATION_ID
 
@@ -61,8 +62,8 @@ class Plant:
         """Lines of two stations or more, and sites of two lines or more."""
         if self.stations is None:
             return GROUPS_UNLISTED
-        stations = Counter(station_id.rpartition("/")[0] for station_id in self.stations)
-        lines = Counter(line.partition("/")[0] for line in stations)
+        stations = Counter(line_of(station_id) for station_id in self.stations)
+        lines = Counter(site_of(line) for line in stations)
         return sum(count > 1 for count in (*stations.values(), *lines.values()))
 
     def knows(self, station_id: str) -> bool:

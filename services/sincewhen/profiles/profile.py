@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
@@ -16,6 +16,7 @@ from sincewhen.profiles.slices import Slice, Slices
 from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 
 PROFILE_SCHEMA = 4
+T = TypeVar("T")
 _ARRAY = 1
 
 
@@ -122,12 +123,12 @@ class Profile:
 
 def encode_profile(profile: Profile) -> bytes:
     """Bytes of a profile: equal profiles give equal bytes."""
-    return msgspec.msgpack.encode(profile, enc_hook=_encode_array)
+    return encode_arrays(profile)
 
 
 def decode_profile(data: bytes) -> Profile:
     """Raises ValueError, whatever the bytes."""
-    profile = msgspec.msgpack.decode(data, type=Profile, ext_hook=_decode_array, dec_hook=_as_array)
+    profile = decode_arrays(data, Profile)
     if profile.schema != PROFILE_SCHEMA:
         msg = f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {profile.schema}: build it again"
         raise ValueError(msg)
@@ -137,6 +138,16 @@ def decode_profile(data: bytes) -> Profile:
 def profile_sha(data: bytes) -> str:
     """Address of a profile: the first 16 hex digits of its SHA-256."""
     return hashlib.sha256(data).hexdigest()[:16]
+
+
+def encode_arrays(value: object) -> bytes:
+    """Bytes of a value that holds arrays."""
+    return msgspec.msgpack.encode(value, enc_hook=_encode_array)
+
+
+def decode_arrays(data: bytes, kind: type[T]) -> T:
+    """The value of that kind whose bytes these are."""
+    return msgspec.msgpack.decode(data, type=kind, ext_hook=_decode_array, dec_hook=_as_array)
 
 
 def _encode_array(value: object) -> msgspec.msgpack.Ext:
