@@ -35,7 +35,7 @@ def test_ten_thousand_streams_of_stations_with_slices_fit_and_survive_their_byte
         none = np.zeros(ROWS, bool)
         for stream, monitor in kept.items():
             at_ns = (turn * ROWS + np.arange(ROWS)) * 10**9
-            rows = Rows(scores.positions[stream], at_ns, none, none, scores.doubt)
+            rows = Rows(scores.positions[stream], at_ns, none, none, scores.doubt, layer=scores.layer(stream))
             keep = scores.valid[stream]
             events, ln_z = monitor.update(rows.only(keep, monitor.owed))
             copied = StreamMonitor.from_bytes(copies[stream].to_bytes(), profile.null(stream), 1e12)

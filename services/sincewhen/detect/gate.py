@@ -8,10 +8,26 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.null import StreamNull
 
+_FAR = 2.0  # T² as a share of its limit, from which it pages whatever its layer says
 
-def verdict(mean: NDArray[np.floating], frames: int, null: StreamNull) -> Literal["paging", "recorded"]:
-    """`recorded` where the mean (d,) of so many drifted frames could be a lot's, as far as the golden lots tell."""
-    return "paging" if null.lot_score(mean, frames) > null.lot_score_limit else "recorded"
+
+def verdict(
+    mean: NDArray[np.floating], frames: int, null: StreamNull, layer: NDArray[np.floating] | None = None
+) -> Literal["paging", "recorded"]:
+    """`recorded` where the mean (d,) of so many drifted frames could be a lot's, as far as the golden lots tell.
+
+    layer: of T², its layer's newest rows (n, k). Lots that deviate along few directions have a T² with a long tail,
+    which few golden lots don't show. So the less it is over its limit, the nearer its layer has to be to its own: their
+    product counts.
+    """
+    score, limit = null.lot_score(mean, frames), null.lot_score_limit
+    if score <= limit:
+        return "recorded"
+    if null.layer is None or layer is None or score > _FAR * limit:
+        return "paging"
+    rows = layer[-frames:].astype(np.float32)
+    displaced = null.layer.lot_score(rows.mean(axis=0), len(rows))
+    return "paging" if score * displaced > limit * null.layer.lot_score_limit else "recorded"
 
 
 def smallest_paging(along: NDArray[np.floating], frames: int, null: StreamNull) -> float:

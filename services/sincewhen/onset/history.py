@@ -18,6 +18,7 @@ LEVELS = 6
 ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
 ROWS_SPARSE = 64  # of a stream that has only some of the frames: they reach as far back in time
 ROWS_OPEN = 1024  # while a change is being dated
+ROWS_LAYER = 128
 
 
 @dataclass(slots=True)
@@ -59,6 +60,7 @@ class History:
     first: int
     blocks: Blocks
     good_ns: int = 0
+    layer: NDArray[np.float16] | None = None  # (w, k) of T²: its layer's positions; the ROWS_LAYER newest
 
     @staticmethod
     def empty(dims: int, good_ns: int) -> "History":
@@ -76,8 +78,16 @@ class History:
         return self.good_ns or int(self.blocks.first_at_ns[0] if len(self.blocks.frames) else self.at_ns[0])
 
     def push(
-        self, x: NDArray[np.float32], at_ns: NDArray[np.int64], lot: NDArray[np.bool_], step: NDArray[np.bool_]
+        self,
+        x: NDArray[np.float32],
+        at_ns: NDArray[np.int64],
+        lot: NDArray[np.bool_],
+        step: NDArray[np.bool_],
+        layer: NDArray[np.float32] | None = None,
     ) -> None:
+        if layer is not None:
+            known = np.zeros((0, layer.shape[1]), np.float16) if self.layer is None else self.layer
+            self.layer = np.concatenate([known, layer.astype(np.float16)])[-ROWS_LAYER:]
         self.x = np.concatenate([self.x, x.astype(np.float16)])
         self.at_ns = np.concatenate([self.at_ns, at_ns])
         self.lot = np.concatenate([self.lot, lot])
@@ -133,14 +143,16 @@ class History:
         self.first += oldest
 
     def to_bytes(self) -> bytes:
+        layer = None if self.layer is None else (self.layer.shape[1], self.layer.tobytes())
         rows = (self.x.tobytes(), self.at_ns.tobytes(), self.lot.tobytes(), self.step.tobytes())
         blocks = tuple(np.ascontiguousarray(column).tobytes() for column in self.blocks.columns)
-        return msgspec.msgpack.encode((self.x.shape[1], self.first, self.good_ns, rows, blocks))
+        return msgspec.msgpack.encode((self.x.shape[1], self.first, self.good_ns, rows, blocks, layer))
 
     @staticmethod
     def from_bytes(data: bytes) -> "History":
-        kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], tuple[bytes, bytes, bytes, bytes, bytes, bytes]]
-        dims, first, good_ns, (x, at_ns, lot, step), blocks = msgspec.msgpack.decode(data, type=kind)
+        six = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
+        kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], six, tuple[int, bytes] | None]
+        dims, first, good_ns, (x, at_ns, lot, step), blocks, layer = msgspec.msgpack.decode(data, type=kind)
         types = (np.int8, np.int32, np.float16, np.int64, np.int64, np.int32)
         columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
         columns[2] = columns[2].reshape(-1, dims)
@@ -152,6 +164,7 @@ class History:
             first,
             Blocks(*columns),
             good_ns,
+            None if layer is None else np.frombuffer(layer[1], np.float16).reshape(-1, layer[0]),
         )
 
 

@@ -134,14 +134,14 @@ def _detections(
         null = profile.null(stream)
         monitor = StreamMonitor(null, run_length, fingerprints=profile.fingerprints(stream))
         source = Source("", "", stream, "", profile, run_length)
+        rows = Rows(positions, rest.numbers, lot, step, scores.doubt, layer=scores.layer(stream))
         cuts = breaks(rest.at_ns, 0, WEEK_NS / profile.frames_per_week * null.n_max) if rest.pauses else []
         for first, stop in zip([0, *cuts], [*cuts, rest.n], strict=True):
             if first:
                 monitor.restart()
             part = slice(first, stop)
             seen = scores.valid[stream][part]
-            rows = Rows(positions[part], rest.numbers[part], lot[part], step[part], scores.doubt[part])
-            events, evidence = monitor.update(rows.only(seen, monitor.owed))
+            events, evidence = monitor.update(rows.cut(first, stop).only(seen, monitor.owed))
             ln_z[stream][start + first : start + stop][seen] = evidence
             found.extend(detection(source, event) for event in events)
     return found, ln_z

@@ -37,7 +37,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
     too_soon = null.patient and dating == "provisional"
-    judged = "recorded" if too_soon else verdict(mean, len(drifted), null)
+    judged = "recorded" if too_soon else verdict(mean, len(drifted), null, history.layer)
     low_ns = history.time_of(onset.low)
     if null.sparse:
         low_ns = min(low_ns, history.time_of(onset.low - 1) + 1)

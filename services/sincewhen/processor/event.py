@@ -115,6 +115,7 @@ class Rows:
     step: NDArray[np.bool_]  # (n,) a lot, supplier lot, sku or recipe begins here
     doubt: NDArray[np.float32]  # (n,) of the mean that x is about, see Scores
     marks: Marks = field(default_factory=Marks)
+    layer: NDArray[np.float32] | None = None  # (n, k) of T²: its layer's positions
 
     def __len__(self) -> int:
         return len(self.x)
@@ -124,11 +125,15 @@ class Rows:
         rows = np.flatnonzero(keep)
         lot, owed.lot = _handed_on(self.lot, rows, owed.lot)
         step, owed.step = _handed_on(self.step, rows, owed.step)
-        return Rows(self.x[rows], self.at_ns[rows], lot, step, self.doubt[rows], self.marks)
+        return self._at(rows, lot, step)
 
     def cut(self, start: int, stop: int) -> "Rows":
         part = slice(start, stop)
-        return Rows(self.x[part], self.at_ns[part], self.lot[part], self.step[part], self.doubt[part], self.marks)
+        return self._at(part, self.lot[part], self.step[part])
+
+    def _at(self, rows: slice | NDArray[np.intp], lot: NDArray[np.bool_], step: NDArray[np.bool_]) -> "Rows":
+        layer = None if self.layer is None else self.layer[rows]
+        return Rows(self.x[rows], self.at_ns[rows], lot, step, self.doubt[rows], self.marks, layer)
 
 
 def _handed_on(begins: NDArray[np.bool_], rows: NDArray[np.intp], owed: bool) -> tuple[NDArray[np.bool_], bool]:  # noqa: FBT001 - one caller

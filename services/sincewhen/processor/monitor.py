@@ -31,7 +31,7 @@ OPEN_MAX = 8
 MUTED_MAX = 8
 _LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
-_NEWEST, _STILL_SHARE = 32, 0.25  # frames, and the share of its displacement, by which a change is still there
+_STILL, _STILL_SOON = (32, 0.25), (_LOOK_SOON, 0.5)  # newest frames and share of its displacement: it is still there
 
 
 class Muted(msgspec.Struct, frozen=True):
@@ -228,7 +228,7 @@ class StreamMonitor:
             dating = "provisional"
         else:
             return []
-        if not self._still_there(known):  # what is over by now can't be dated better than while it was seen
+        if not self._still_there(known, *_STILL):  # what is over by now can't be dated better than while it was seen
             at, at_ns = self._head.rows - 1, int(self._state.history.at_ns[-1])
             newest.event = replace(known, version=known.version + 1, status=dating, dating=dating, at=at, at_ns=at_ns)
             return [newest.event]
@@ -245,17 +245,19 @@ class StreamMonitor:
         """Whether a few frames more show that a change that was only recorded is worth a page."""
         if newest.event.verdict == "paging" or newest.before or self.null.patient:
             return False
-        return self._pages(max(0, newest.event.since - self._state.history.first))
+        first = max(0, newest.event.since - self._state.history.first)
+        return self._pages(first) and self._still_there(newest.event, *_STILL_SOON)
 
     def _pages(self, first: int) -> bool:
         """Whether the newest rows, of the history's from `first` on, are worth a page."""
-        rows = self._state.history.x[first:][-self.null.n_max :].astype(np.float32)
-        return verdict(rows.mean(axis=0), len(rows), self.null) == "paging"
+        history = self._state.history
+        rows = history.x[first:][-self.null.n_max :].astype(np.float32)
+        return verdict(rows.mean(axis=0), len(rows), self.null, history.layer) == "paging"
 
-    def _still_there(self, known: Event) -> bool:
-        mean = self._state.history.x[-_NEWEST:].mean(axis=0, dtype=np.float64)
+    def _still_there(self, known: Event, frames: int, share: float) -> bool:
+        mean = self._state.history.x[-frames:].mean(axis=0, dtype=np.float64)
         direction = np.array(known.direction)
-        return float(mean @ direction) >= _STILL_SHARE * float(direction @ direction)
+        return float(mean @ direction) >= share * float(direction @ direction)
 
     def _renew(self, newest: Open) -> list[Event]:
         """Measure the open change anew; one that stays where a recorded change put it is a new level."""
@@ -283,7 +285,7 @@ class StreamMonitor:
 
     def _take(self, rows: Rows) -> None:
         state = self._state
-        state.history.push(rows.x, rows.at_ns, rows.lot, rows.step)
+        state.history.push(rows.x, rows.at_ns, rows.lot, rows.step, rows.layer)
         state.head.rows += len(rows)
         dating = state.head.open and state.head.open[-1].age < REFINED_AFTER
         calm = ROWS_SPARSE if self.null.sparse else ROWS_CALM

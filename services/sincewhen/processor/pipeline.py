@@ -237,14 +237,15 @@ class Pipeline:
             gap_ns = spacing * monitor.null.n_max
             cuts = breaks(at_ns, memory.last_captured_at_ns, gap_ns)
             keep, x = scores.valid[stream], scores.positions[stream]
+            rows = Rows(x, at_ns, lot_change, step, scores.doubt, marks[stream], scores.layer(stream))
             ln_z[stream] = np.full(frames.n, np.nan, np.float32)
             source = self._source(frames.station_id, frames.view, stream, view)
             for start, stop in zip([0, *cuts], [*cuts, frames.n], strict=True):
                 if start in cuts:
                     monitor.restart()
                 part = slice(start, stop)
-                frames_of = Rows(x[part], at_ns[part], lot_change[part], step[part], scores.doubt[part], marks[stream])
-                events, ln_z[stream][part][keep[part]] = monitor.update(frames_of.only(keep[part], monitor.owed))
+                seen = rows.cut(start, stop).only(keep[part], monitor.owed)
+                events, ln_z[stream][part][keep[part]] = monitor.update(seen)
                 outputs.detections.extend(detection(source, event) for event in events)
             opinions(view, frames, source, x, keep, cuts, outputs)
         settle(view, scores, int(at_ns[-1]))

@@ -32,6 +32,7 @@ class StreamNull:
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
     patient: bool = False  # pages once a change is confirmed: how lots scatter is too skewed to trust a short one
     sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
+    layer: "StreamNull | None" = None  # of T², in use: its layer's, which tells how lots are displaced by nature
 
     @property
     def dims(self) -> int:

@@ -95,6 +95,8 @@ class Profile:
         kind, name, part = parsed(stream)
         if kind == "slice":
             return self.parts(name)[part].null
+        if kind == "t2":
+            return replace(self.scalars[stream].null, layer=self.layers[name].null)
         return self.layers[name].null if kind == "embedding" else self.scalars[stream].null
 
     def library(self, stream: str) -> Library | None:

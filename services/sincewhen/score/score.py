@@ -11,7 +11,7 @@ from sincewhen.profiles.embedding import apply_basis
 from sincewhen.profiles.profile import LayerProfile, Profile, ScalarProfile
 from sincewhen.profiles.regime import doubts, judged, regime_names, residuals
 from sincewhen.profiles.scalar import normal_scores
-from sincewhen.profiles.streams import SQUARED, slice_stream
+from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 from sincewhen_schemas.frames import Strings
 
 _FAR = math.log(2.0)  # T² or SPE beyond twice the golden frames' greatest
@@ -27,6 +27,11 @@ class Scores:
     valid: dict[str, Mask]  # (n,) each
     new_regime: Mask  # (n,) frames of a condition that the profile does not know, or far from all golden frames
     doubt: NDArray[np.float32]  # (n,) variance of the mean they are held against, over that of the null's reference
+
+    def layer(self, stream: str) -> Positions | None:
+        """The positions (n, k) of the layer that a stream is the T² of."""
+        kind, name, _ = parsed(stream)
+        return self.positions[f"embedding:{name}"] if kind == "t2" else None
 
 
 def score(
