@@ -4,6 +4,8 @@ import itertools
 import random
 from typing import Any
 
+from msgspec.structs import replace
+
 from sincewhen.correlator.changes import changes
 from sincewhen.incidents.correlate import correlate
 from sincewhen_schemas.messages import Detection, Incident, Likeness
@@ -121,3 +123,12 @@ def test_the_store_is_told_what_became_a_part_of_another_incident_once() -> None
     back = changes(known, stored(*correlate([BEFORE, ALSO_BEFORE])))
     assert {incident.merged_into for incident in back} == {""}
     assert all(incident.version > known[incident.incident_id].version for incident in back)
+
+
+def test_of_a_stations_streams_the_first_that_was_worth_a_page_says_since_when() -> None:
+    """An unusual lot is recorded at once and only pages, smeared, together with the change that follows it."""
+    smeared = detection(f"{LINE}/a", "embedding:head", 60, 84)
+    smeared = replace(smeared, paged_at_ns=134 * MINUTE, shape="gradual")
+    sharp = detection(f"{LINE}/a", "factor:contrast", 100, 104)
+    (incident,) = correlate([smeared, sharp])
+    assert (incident.since_ns, incident.shape) == (sharp.since_ns, "abrupt")

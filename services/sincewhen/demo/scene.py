@@ -25,7 +25,7 @@ INDEX_COLUMNS = ("path", "captured_at", "lot", "supplier_lot", "unit_id", "sku")
 FLICKER_MEMORY = 0.8  # lag-1 correlation of the lamp, frame to frame
 FLICKER_SIZE = 0.012  # its standard deviation, relative to the mean light
 TINT_FLICKER_SIZE = 0.001  # of each colour, with the same memory: automatic white balance
-LOT_TOLERANCE = 2.0  # lots beyond so many standard deviations do not leave their supplier
+LOT_TOLERANCE = 3.0  # standard deviations over all that lots differ in; one beyond does not leave its supplier
 HAZE_CONTRAST_LOSS, HAZE_VEIL, HAZE_BLUR_PX = 0.35, 0.18, 0.9  # at full haze
 SUPPLIER_BLEND = 0.15  # share of the other surface in the changed lot
 
@@ -88,7 +88,9 @@ def _lots(plan: Plan, story: Story, rng: np.random.Generator) -> list[Lot]:
         last = min(first + length, plan.frames)
         if first < changed_at and story == "supplier lot":
             last = min(last, changed_at)
-        natural = np.clip(rng.standard_normal(6), -LOT_TOLERANCE, LOT_TOLERANCE)
+        natural = rng.standard_normal(6)
+        while np.linalg.norm(natural) > LOT_TOLERANCE:
+            natural = rng.standard_normal(6)
         lots.append(
             Lot(
                 name=f"L{len(lots) + 1:04d}",

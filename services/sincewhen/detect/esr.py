@@ -83,9 +83,11 @@ class Esr:
         self._reference = np.ascontiguousarray(null.reference, np.float32)
         self._lot_frames = null.n_ref / max(1, null.lots) if null.sigma2_lot.any() else 0.0  # 0: lots do not matter
         known = np.zeros((0, null.dims), np.float32) if fingerprints is None else fingerprints
-        self._known = np.ascontiguousarray(known, np.float32)
-        self._spread = np.ascontiguousarray(known**2 @ self._weight.T, np.float32)  # (F, n_max)
+        self._known = np.ascontiguousarray(known.T, np.float32)  # (d, F)
+        self._known2 = np.ascontiguousarray(known.T**2, np.float32)
+        self._spread = np.ascontiguousarray(self._weight @ self._known2, np.float32)  # (n_max, F)
         self._dims = null.dims
+        self._priors = _priors(null.n_max, null.dims)
         self.state = state or self._fresh()
 
     def update(
@@ -110,7 +112,8 @@ class Esr:
             state.frames,
             (state.total, state.starts, state.lots, state.doubts),
             (self._base, self._weight, self._lot, self._reference),
-            (self._known, self._spread),
+            (self._known, self._known2, self._spread),
+            self._priors,
             self._lot_frames,
             ln_limit,
             out,
@@ -128,15 +131,25 @@ class Esr:
         return EsrState(0, total, starts, lots, np.zeros(shape))
 
 
+def _priors(n_max: int, dims: int) -> NDArray[np.float64]:
+    """The factor of a window's chi-square and what is subtracted (n_max + 1, sizes, 2); last, the lot's window."""
+    n = np.arange(1, n_max + 1)
+    grown = np.append(n / 2.0 ** np.floor(np.log2(n)), _LOT_GROWN)
+    r = np.array(SIZES) * math.sqrt(64 / dims) * grown[:, None]
+    return np.stack([0.5 * r / (1 + r), 0.5 * dims * np.log1p(r)], axis=2)
+
+
 @njit(cache=True, fastmath={"reassoc", "contract"})
-def _update(x, lot_change, doubt, frames, memory, null, library, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202, C901 - compiled by numba
+def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     total, starts, lots, doubts = memory
-    base, weight, lot_variance, reference = null
-    known, spread = library
-    levels, d = starts.shape[0] - 2, x.shape[1]
-    moved, weighted = np.empty(d, np.float32), np.empty(d, np.float32)
-    spread_now = np.empty((len(known), 1), np.float32)[:, 0]
-    terms, lot_share = np.empty(2 * levels + 1), math.log(max(lot_frames, 1.0))
+    known, known2, spread = library
+    levels, d, count = starts.shape[0] - 2, x.shape[1], known.shape[1]
+    moves, weights = np.empty((2 * levels + 1, d), np.float32), np.empty((2 * levels + 1, d), np.float32)
+    along, spreads = np.empty((len(moves), count), np.float32), np.empty((len(moves), count), np.float32)
+    top, sums, seen = np.empty(len(moves)), np.empty(len(moves)), np.empty((len(moves), 2), np.int64)
+    shares = 2.0 ** (np.arange(levels + 2) - 2 + LEVEL_MIN)  # frames between a level's starts
+    shares[-1] = max(lot_frames, 1.0)
+    near = np.empty(count, np.int64)
     for row in range(len(x)):
         if lot_frames > 0:
             _count_lot(lot_change[row], total, starts, lots, doubts)
@@ -146,36 +159,58 @@ def _update(x, lot_change, doubt, frames, memory, null, library, lot_frames, ln_
             total[i] += x[row, i]
         frames += 1
         _promote(frames, total, starts, lots, doubts)
-        used, active = 0, 0
-        for place in range(2, 2 * levels + 3):  # two starts a level, then the lot's begin
-            level, s = place >> 1, place & 1
-            if level <= levels:
-                length = 1 << (level - 1 + LEVEL_MIN)
-                apart = length >> 1
-                n = length + frames % apart + s * apart
-                grown, share = n / length, math.log(apart)
-            else:
-                n, grown, share = lots[level, 0, 1], _LOT_GROWN, lot_share
-            if n > frames or n < 1 << LEVEL_MIN or n > len(base):
-                continue
-            over, apart_of = weight[n - 1], spread[:, n - 1]
-            doubted = np.float32(n * doubts[level, s])
-            if lot_frames > 0 or doubted != 0:
-                together = np.float32(lots[level, s, 0] + lots[level, s, 1] ** 2)
-                for i in range(d):
-                    weighted[i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
-                over, apart_of = weighted, _spread(known, weighted, spread_now)
-            chi2 = np.float32(0.0)
-            begun = starts[level, s]
-            for i in range(d):
-                moved[i] = (total[i] - begun[i]) * over[i]
-                chi2 += (total[i] - begun[i]) * moved[i]
-            terms[used] = _evidence(chi2, grown, moved, apart_of, known) + share
-            used, active = used + 1, active + (s == 0)
-        out[row] = _mixed(terms[:used], active)
+        own = lot_frames > 0 or np.any(doubts != 0)  # windows have variances of their own
+        used, active = _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen)
+        if count and used:
+            np.dot(moves[:used], known, along[:used])
+            if own:
+                np.dot(weights[:used], known2, spreads[:used])
+            for window in range(used):
+                of = spreads[window] if own else spread[seen[window, 0] - 1]
+                top[window], sums[window] = _directed(top[window], sums[window], along[window], of, near)
+        whole, highest = 0.0, top[:used].max() if used else -np.inf
+        for window in range(used):
+            whole += shares[seen[window, 1]] * sums[window] * math.exp(top[window] - highest)
+        out[row] = highest + math.log(whole / active) if used else -np.inf
         if out[row] >= ln_limit:
             return row + 1
     return len(x)
+
+
+@njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
+def _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """Fills D/v, 1/v, blind evidence top + ln sums, frames, level of windows; how many, of how many levels."""
+    total, starts, lots, doubts = memory
+    base, weight, lot_variance, reference = null
+    levels, d = starts.shape[0] - 2, len(total)
+    used, active = 0, 0
+    for place in range(2, 2 * levels + 3):  # two starts a level, then the lot's begin
+        level, s = place >> 1, place & 1
+        if level <= levels:
+            apart = 1 << (level - 2 + LEVEL_MIN)
+            n = 2 * apart + frames % apart + s * apart
+        else:
+            n = lots[level, 0, 1]
+        if n > frames or n < 1 << LEVEL_MIN or n > len(base):
+            continue
+        over, moved = weight[n - 1], moves[used]
+        if own:
+            doubted = np.float32(n * doubts[level, s])
+            together = np.float32(lots[level, s, 0] + lots[level, s, 1] ** 2)
+            for i in range(d):
+                weights[used, i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
+            over = weights[used]
+        chi2 = np.float32(0.0)
+        begun = starts[level, s]
+        for i in range(d):
+            moved[i] = (total[i] - begun[i]) * over[i]
+            chi2 += (total[i] - begun[i]) * moved[i]
+        prior = priors[n - 1 if level <= levels else len(base)]
+        small, great = prior[0, 0] * chi2 - prior[0, 1], prior[1, 0] * chi2 - prior[1, 1]
+        top[used], sums[used] = max(small, great), 0.5 + 0.5 * math.exp(-abs(small - great))
+        seen[used] = n, level
+        used, active = used + 1, active + (s == 0)
+    return used, active
 
 
 @njit(cache=True, inline="always")
@@ -207,51 +242,24 @@ def _promote(frames, total, starts, lots, doubts):  # type: ignore[no-untyped-de
         total[:] = 0
 
 
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _spread(known, weighted, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    for f in range(len(known)):
-        out[f] = (known[f] * known[f] * weighted).sum()
-    return out
-
-
-@njit(cache=True, fastmath={"reassoc", "contract"})
-def _evidence(chi2, grown, moved, spread, known):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    """Log likelihood ratio of one window, mixed over sizes and fingerprints. moved: D/v, spread: Σ f²/v (F,)."""
-    d = len(moved)
-    r0 = SIZES[0] * math.sqrt(64.0 / d) * grown
-    r1 = SIZES[1] * math.sqrt(64.0 / d) * grown
-    part0 = 0.5 * r0 / (1 + r0) * chi2 - 0.5 * d * math.log1p(r0)
-    part1 = 0.5 * r1 / (1 + r1) * chi2 - 0.5 * d * math.log1p(r1)
-    top = max(part0, part1)
-    blind = top + math.log(0.5 * (math.exp(part0 - top) + math.exp(part1 - top)))
-    count = len(known)
-    if count == 0:
-        return blind
+@njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
+def _directed(top, blind, along, spread, near):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """One window's evidence, e^top blind, mixed with its fingerprints': along Σ f D/v (F,), spread Σ f²/v (F,)."""
+    count = 0
+    for f in range(len(along)):
+        near[count] = f
+        count += along[f] > 0 and along[f] * along[f] > _Z_MIN * _Z_MIN * spread[f]
     best, directed = 0.0, 0.0
-    for f in range(count):
-        along = np.float32(0.0)
-        for i in range(d):
-            along += known[f, i] * moved[i]
-        z = along / math.sqrt(spread[f])
-        if z > _Z_MIN:
-            gained = GAMMA * z - 0.5 * GAMMA * GAMMA
-            if gained > best:
-                directed = directed * math.exp(best - gained) + 1.0
-                best = gained  # type: ignore[assignment]  # numba types it
-            else:
-                directed += math.exp(gained - best)
-    if directed == 0.0:
-        return blind + math.log(BLIND_SHARE)
-    directed = best + math.log(directed / count) + math.log(1 - BLIND_SHARE)
-    blind += math.log(BLIND_SHARE)
-    top = max(blind, directed)
-    return top + math.log(math.exp(blind - top) + math.exp(directed - top))
-
-
-@njit(cache=True)
-def _mixed(terms, active):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    """Log of the windows' sum over the levels that have one."""
-    if len(terms) == 0:
-        return -np.inf
-    top = terms.max()
-    return top + math.log(np.exp(terms - top).sum()) - math.log(active)
+    for number in range(count):
+        f = near[number]
+        gained = GAMMA * along[f] / math.sqrt(spread[f]) - 0.5 * GAMMA * GAMMA
+        if gained > best:
+            directed = directed * math.exp(best - gained) + 1.0
+            best = gained
+        else:
+            directed += math.exp(gained - best)
+    blind *= BLIND_SHARE
+    directed *= (1 - BLIND_SHARE) / len(along)
+    if best > top:
+        return best, directed + blind * math.exp(top - best)
+    return top, blind + directed * math.exp(best - top)

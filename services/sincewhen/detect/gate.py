@@ -9,10 +9,16 @@ from numpy.typing import NDArray
 from sincewhen.profiles.null import StreamNull
 
 _FAR = 2.0  # T² as a share of its limit, from which it pages whatever its layer says
+_EARLY = 1.25  # of the limit, for a page before the change is confirmed: it is looked at several times, in few frames
 
 
 def verdict(
-    mean: NDArray[np.floating], frames: int, null: StreamNull, layer: NDArray[np.floating] | None = None
+    mean: NDArray[np.floating],
+    frames: int,
+    null: StreamNull,
+    layer: NDArray[np.floating] | None = None,
+    *,
+    confirmed: bool = True,
 ) -> Literal["paging", "recorded"]:
     """`recorded` where the mean (d,) of so many drifted frames could be a lot's, as far as the golden lots tell.
 
@@ -20,7 +26,7 @@ def verdict(
     which few golden lots don't show. So the less it is over its limit, the nearer its layer has to be to its own: their
     product counts.
     """
-    score, limit = null.lot_score(mean, frames), null.lot_score_limit
+    score, limit = null.lot_score(mean, frames), null.lot_score_limit * (1 if confirmed else _EARLY)
     if score <= limit:
         return "recorded"
     if null.layer is None or layer is None or score > _FAR * limit:

@@ -77,11 +77,12 @@ def primary(members: Iterable[Detection]) -> Detection:
     """The member whose dating speaks for the incident: of those that saw it about first the one that dates it best.
 
     Confirmed before provisional; T² and SPE, which grow with the square of a change, only where nothing else moved.
-    Who saw it a little later counts as first where its date lies within the first one's interval.
+    First is who was worth a page first: an earlier alarm may have been a lot's, unusual by nature. Who saw it a little
+    later counts as first where its date lies within the first one's interval.
     """
     known = list(members)
-    first = min(known, key=lambda d: (*_rank(d), d.alarm_at_ns, d.detection_id))
-    in_time = first.alarm_at_ns + _IN_TIME * (first.alarm_at_ns - first.since_low_ns)
+    first = min(known, key=lambda d: (*_rank(d), _paged(d), d.detection_id))
+    in_time = _paged(first) + _IN_TIME * (_paged(first) - first.since_low_ns)
     seers = [
         member
         for member in known

@@ -173,7 +173,7 @@ def _merged(blocks: Blocks) -> Blocks:
     for level in range(LEVELS):
         at = np.flatnonzero(blocks.level == level)
         if len(at) < BLOCKS_MAX + MERGED:
-            continue
+            break  # and no level above has more than before
         start, stop = int(at[0]), int(at[0]) + MERGED
         if level == LEVELS - 1:
             blocks = blocks.cut(stop)

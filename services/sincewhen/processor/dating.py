@@ -36,8 +36,10 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
-    too_soon = null.patient and dating == "provisional"
-    judged = "recorded" if too_soon else verdict(mean, len(drifted), null, history.layer)
+    known_well = dating != "provisional"
+    judged = verdict(mean, len(drifted), null, history.layer, confirmed=known_well)
+    if null.patient and not known_well:
+        judged = "recorded"
     low_ns = history.time_of(onset.low)
     if null.sparse:
         low_ns = min(low_ns, history.time_of(onset.low - 1) + 1)

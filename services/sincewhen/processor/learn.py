@@ -93,7 +93,8 @@ def build_profile(
             f"alarms a stream are chance; got more in {', '.join(failed)}: choose a steadier or longer window"
         )
         return Refusal(RefusalReason.SELF_TEST_FAILED, detail)
-    fitted = fit(golden.rows(first, frames), bases, partings, by_lot=by_lot, reference=reference)
+    basis_frames, rest = golden.rows(0, first), golden.rows(first, frames)
+    fitted = fit(rest, bases, partings, by_lot=by_lot, before=basis_frames, reference=reference)
     fitted = _only_record(fitted, set(test.alarms) - set(over))
     return replace(_profile(golden, fitted, subject, test), reference_sha=reference_sha)
 

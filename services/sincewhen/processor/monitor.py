@@ -224,8 +224,8 @@ class StreamMonitor:
             dating: DatingStatus = "confirmed"
         elif newest.age == REFINED_AFTER:
             dating = "refined"
-        elif newest.age < CONFIRMED_AFTER and self._is_large(newest):
-            dating = "provisional"
+        elif newest.age < REFINED_AFTER and self._is_large(newest):
+            dating = "provisional" if newest.age < CONFIRMED_AFTER else "confirmed"
         else:
             return []
         if not self._still_there(known, *_STILL):  # what is over by now can't be dated better than while it was seen
@@ -242,17 +242,20 @@ class StreamMonitor:
         return [event]
 
     def _is_large(self, newest: Open) -> bool:
-        """Whether a few frames more show that a change that was only recorded is worth a page."""
-        if newest.event.verdict == "paging" or newest.before or self.null.patient:
+        """Whether some frames more show that a change that was only recorded is worth a page."""
+        known = newest.age > CONFIRMED_AFTER
+        if newest.age % (_LOOK_EVERY if known else _LOOK_SOON):
+            return False
+        if newest.event.verdict == "paging" or newest.before or (self.null.patient and not known):
             return False
         first = max(0, newest.event.since - self._state.history.first)
-        return self._pages(first) and self._still_there(newest.event, *_STILL_SOON)
+        return self._pages(first, confirmed=known) and self._still_there(newest.event, *_STILL_SOON)
 
-    def _pages(self, first: int) -> bool:
+    def _pages(self, first: int, *, confirmed: bool) -> bool:
         """Whether the newest rows, of the history's from `first` on, are worth a page."""
         history = self._state.history
         rows = history.x[first:][-self.null.n_max :].astype(np.float32)
-        return verdict(rows.mean(axis=0), len(rows), self.null, history.layer) == "paging"
+        return verdict(rows.mean(axis=0), len(rows), self.null, history.layer, confirmed=confirmed) == "paging"
 
     def _still_there(self, known: Event, frames: int, share: float) -> bool:
         mean = self._state.history.x[-frames:].mean(axis=0, dtype=np.float64)
@@ -276,7 +279,7 @@ class StreamMonitor:
         """Whether a change that was only recorded is now worth a page; looked at every so often, once it is refined."""
         if self.is_paging or newest.age < REFINED_AFTER or newest.age % _LOOK_EVERY:
             return False
-        return self._pages(0)
+        return self._pages(0, confirmed=True)
 
     def _begin_anew(self, rows: Rows) -> list[Event]:
         """The recorded change ends here and the one that is worth a page begins."""

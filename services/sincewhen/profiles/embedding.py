@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 _LAGS = 16
@@ -16,7 +17,7 @@ class Basis:
 
     center: NDArray[np.float32]  # (d,)
     project: NDArray[np.float32]  # (d, k), to unit variance
-    components: NDArray[np.float32]  # (d, k), orthonormal
+    deviation: NDArray[np.float32]  # (k,) of the golden embeddings along each principal component
     clip_radius: float
     rotate: NDArray[np.float32]  # (k, k)
     offset: NDArray[np.float32]  # (k,) mean of the clipped coordinates
@@ -42,7 +43,7 @@ def fit_basis(x: NDArray[np.float32], k: int) -> Basis:
     return Basis(
         center=center.astype(np.float32),
         project=(components / deviation).astype(np.float32),
-        components=components.astype(np.float32),
+        deviation=deviation.astype(np.float32),
         clip_radius=radius,
         rotate=rotate.astype(np.float32),
         offset=offset.astype(np.float32),
@@ -55,11 +56,24 @@ def apply_basis(
     """Coordinates (n, k), log T² (n,) before the clip, and log SPE (n,), the squared distance from the PCA plane."""
     wide = x - basis.center
     scores = wide @ basis.project
-    t2 = np.sum(scores.astype(np.float64) ** 2, axis=1)
-    plane = np.sum((wide @ basis.components).astype(np.float64) ** 2, axis=1)
-    spe = np.maximum(np.sum(wide.astype(np.float64) ** 2, axis=1) - plane, 1e-9)
+    t2, spe = np.empty(len(x)), np.empty(len(x))
+    _squares(wide, scores, basis.deviation, t2, spe)
     coordinates = (_clip(scores, basis.clip_radius) - basis.offset) @ basis.rotate
-    return coordinates.astype(np.float32), np.log(np.maximum(t2, 1e-9)), np.log(spe)
+    return coordinates.astype(np.float32), np.log(np.maximum(t2, 1e-9)), np.log(np.maximum(spe, 1e-9))
+
+
+@njit(cache=True, fastmath={"reassoc", "contract"})
+def _squares(wide, scores, deviation, t2, spe):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """T² (n,) of scores (n, k), and the squared distance (n,) of wide (n, d) from the plane that they lie in."""
+    for row in range(len(wide)):
+        whole = inside = unit = 0.0
+        for i in range(wide.shape[1]):
+            whole += np.float64(wide[row, i]) ** 2
+        for i in range(scores.shape[1]):
+            squared = np.float64(scores[row, i]) ** 2
+            unit += squared
+            inside += squared * np.float64(deviation[i]) ** 2
+        t2[row], spe[row] = unit, whole - inside
 
 
 def _clip(scores: NDArray[np.floating], radius: float) -> NDArray[np.floating]:

@@ -10,11 +10,20 @@ from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.library import fit_library, half_whitening
 from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import LayerProfile, ScalarProfile
-from sincewhen.profiles.regime import FRAMES_MIN, fit_regimes, judged, known_regimes, left_out, regime_names
+from sincewhen.profiles.regime import (
+    FRAMES_MIN,
+    Regime,
+    fit_regimes,
+    judged,
+    known_regimes,
+    left_out,
+    regime_names,
+    residuals,
+)
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
 from sincewhen.profiles.slices import Parting, fit_parting, fit_slices
 from sincewhen.profiles.streams import SQUARED
-from sincewhen.profiles.variance import Runs, stream_null
+from sincewhen.profiles.variance import Before, Runs, stream_null
 from sincewhen_schemas.frames import Strings
 from sincewhen_schemas.reference import ReferenceSet
 
@@ -56,11 +65,13 @@ def fit(
     partings: dict[str, Parting],
     *,
     by_lot: bool,
+    before: Golden | None = None,
     reference: ReferenceSet | None = None,
 ) -> Fitted:
     """Means, quantiles, nulls and fingerprints on `golden`, whose frames the bases and partings have not seen.
 
-    by_lot: its lots are enough to tell how lots differ.
+    by_lot: its lots are enough to tell how lots differ. before: the frames of the bases, for how lots differ alone; T²
+    and SPE, which are less on the frames of their own basis, go without.
     """
     known = known_regimes(golden.regime)
     names = regime_names(golden.regime, known, golden.n)
@@ -70,6 +81,7 @@ def fit(
         for name, count in left_out(golden.regime, known).items()
     ]
     golden, names = golden.take(kept), names[kept]
+    earlier = None if before is None or not by_lot else _Earlier.of(before, known)
     codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
     layers: dict[str, LayerProfile] = {}
     scalars: dict[str, ScalarProfile] = {}
@@ -79,13 +91,16 @@ def fit(
         own, x = fit_regimes(coordinates.astype(np.float64), names)
         library = fit_library(basis, layer, reference, x, golden.decision)
         slices = fit_slices(partings[layer], x, codes) if layer in partings else None
-        layers[layer] = LayerProfile(basis, own, stream_null(x, codes), library, slices)
+        more = None
+        if earlier is not None:
+            more = earlier.about(apply_basis(basis, earlier.golden.layers[layer])[0], own)
+        layers[layer] = LayerProfile(basis, own, stream_null(x, codes, more), library, slices)
     for stream in sorted(raw):
-        scalar = _fit_scalar(raw[stream], names, codes)
+        squared = stream.startswith(SQUARED)
+        scalar = _fit_scalar(raw[stream], names, codes, None if squared else earlier, stream)
         if isinstance(scalar, str):
             warnings.append(f"{stream} is left out: {scalar}")
         else:
-            squared = stream.startswith(SQUARED)
             scalars[stream] = replace(scalar, null=replace(scalar.null, patient=squared))
     return Fitted(layers, scalars, tuple(warnings), known)
 
@@ -112,7 +127,32 @@ def slow_ratio(null: StreamNull) -> float:
     return float(np.mean(last / half))
 
 
-def _fit_scalar(values: NDArray[np.float64], names: Strings, codes: Runs) -> ScalarProfile | str:
+@dataclass(frozen=True, slots=True)
+class _Earlier:
+    """Frames before the fitted ones, of conditions that can be judged."""
+
+    golden: Golden
+    names: Strings
+    lots: NDArray[np.int64]
+
+    @staticmethod
+    def of(golden: Golden, known: dict[str, float]) -> "_Earlier | None":
+        names = regime_names(golden.regime, known, golden.n)
+        golden, names = golden.take(judged(names, known)), names[judged(names, known)]
+        codes = lot_codes(golden)
+        return None if codes is None else _Earlier(golden, names, codes)
+
+    def about(
+        self, x: NDArray[np.floating], regimes: dict[str, Regime], seen: NDArray[np.bool_] | None = None
+    ) -> Before:
+        """Positions x (E, d) about the conditions' means."""
+        rows = slice(None) if seen is None else seen
+        return Before(np.asarray(residuals(x, self.names, regimes)[rows], np.float64), self.lots[rows])
+
+
+def _fit_scalar(
+    values: NDArray[np.float64], names: Strings, codes: Runs, earlier: _Earlier | None, stream: str
+) -> ScalarProfile | str:
     seen = np.isfinite(values)
     if seen.mean() < _MEASURED_MIN:
         return f"measured in {seen.mean():.0%} of the golden frames, needs {_MEASURED_MIN:.0%}"
@@ -122,4 +162,8 @@ def _fit_scalar(values: NDArray[np.float64], names: Strings, codes: Runs) -> Sca
     quantiles = fit_quantiles(values[seen])
     scores = normal_scores(quantiles, values[seen])[:, None]
     own, x = fit_regimes(scores, names[seen])
-    return ScalarProfile(quantiles, float(scores.mean()), own, stream_null(x, codes.of(seen)))
+    more = None
+    if earlier is not None:
+        past = earlier.golden.scalars[stream]
+        more = earlier.about(normal_scores(quantiles, past)[:, None], own, np.isfinite(past))
+    return ScalarProfile(quantiles, float(scores.mean()), own, stream_null(x, codes.of(seen), more))

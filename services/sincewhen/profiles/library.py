@@ -88,7 +88,7 @@ def half_whitening(basis: Basis) -> NDArray[np.float32]:
 
     A displacement's rows times it. C has the PCA spreads; its fourth root is half of the whitening undone.
     """
-    spread = 1 / np.linalg.norm(basis.project.astype(np.float64), axis=0)
+    spread = basis.deviation.astype(np.float64)
     back = np.linalg.pinv(basis.rotate.astype(np.float64))
     half = back * np.sqrt(spread / np.median(spread))
     return np.asarray(half, np.float32)

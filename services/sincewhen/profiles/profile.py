@@ -15,7 +15,7 @@ from sincewhen.profiles.regime import Regime
 from sincewhen.profiles.slices import Slice, Slices
 from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 
-PROFILE_SCHEMA = 4
+PROFILE_SCHEMA = 5
 T = TypeVar("T")
 _ARRAY = 1
 
@@ -123,6 +123,10 @@ class Profile:
         return None if library is None else library.directions
 
 
+class _Head(msgspec.Struct):
+    schema: int
+
+
 def encode_profile(profile: Profile) -> bytes:
     """Bytes of a profile: equal profiles give equal bytes."""
     return encode_arrays(profile)
@@ -130,11 +134,10 @@ def encode_profile(profile: Profile) -> bytes:
 
 def decode_profile(data: bytes) -> Profile:
     """Raises ValueError, whatever the bytes."""
-    profile = decode_arrays(data, Profile)
-    if profile.schema != PROFILE_SCHEMA:
-        msg = f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {profile.schema}: build it again"
-        raise ValueError(msg)
-    return profile
+    schema = decode_arrays(data, _Head).schema
+    if schema != PROFILE_SCHEMA:
+        raise ValueError(f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {schema}: build it again")
+    return decode_arrays(data, Profile)
 
 
 def profile_sha(data: bytes) -> str:

@@ -54,19 +54,28 @@ class Runs:
         return Runs(None if self.lots is None else self.lots[rows], None if self.shifts is None else self.shifts[rows])
 
 
-def stream_null(x: Floats, runs: Runs | None = None) -> StreamNull:
-    """The in-control behaviour of residuals x (G, d) in order."""
+@dataclass(frozen=True, slots=True)
+class Before:
+    """Residuals (E, d) of golden frames before the ones that a null is fitted on, and their lots (E,)."""
+
+    x: Floats
+    lots: NDArray[np.int64]
+
+
+def stream_null(x: Floats, runs: Runs | None = None, before: Before | None = None) -> StreamNull:
+    """The in-control behaviour of residuals x (G, d) in order; `before` tells more of how lots differ."""
     runs = runs or Runs()
     n_max = window_max(len(x))
     total = variance_time(x, n_max)
     sigma2_lot = np.zeros(x.shape[1])
-    within, centred, lots, reach = total, x - x.mean(axis=0), 0, 1.0 * len(x)
+    rows, within, centred, lots, reach = x, total, x - x.mean(axis=0), 0, 1.0 * len(x)
     known = [] if runs.lots is None else [(a, b) for a, b in lot_runs(runs.lots) if b - a >= LOT_FRAMES]
     if runs.lots is not None and len(known) >= _LOTS_IN_PART_MIN:
         for a, b in lot_runs(runs.lots):
             centred[a:b] -= centred[a:b].mean(axis=0)
         lots, reach = len(known), float(np.median([b - a for a, b in known]))
-        sigma2_lot, within = _split_lots(x, centred, known, runs.lots, total)
+        rows, known = _with(before, x, known)
+        sigma2_lot, within = _split_lots(rows, centred, known, runs.lots, total)
     sigma2_shift, shifts = _between_shifts(x, runs.shifts, within[-1], sigma2_lot * reach if lots else sigma2_lot)
     phi, theta, scale = _noise_model(centred, n_max, reach)
     floor = _VT_FLOOR * np.maximum(total[0], 1e-6)
@@ -78,13 +87,22 @@ def stream_null(x: Floats, runs: Runs | None = None) -> StreamNull:
         vt=(np.maximum(within, floor) * plug_in).astype(np.float32),
         sigma2_lot=sigma2_lot.astype(np.float32),
         sigma2_shift=sigma2_shift.astype(np.float32),
-        lot_shared=(shared(_lot_means(x, known)) if len(known) >= LOTS_MIN else np.zeros((0, 0))).astype(np.float32),
+        lot_shared=(shared(_lot_means(rows, known)) if len(known) >= LOTS_MIN else np.zeros((0, 0))).astype(np.float32),
         shifts=shifts,
-        lot_score_limit=_lot_score_limit(x, known, within) if len(known) >= LOTS_MIN else 0.0,
+        lot_score_limit=_lot_score_limit(rows, known, within) if len(known) >= LOTS_MIN else 0.0,
         phi=phi.astype(np.float32),
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
     )
+
+
+def _with(before: Before | None, x: Floats, runs: list[tuple[int, int]]) -> tuple[Floats, list[tuple[int, int]]]:
+    """The rows of both, and the lots in them."""
+    if before is None:
+        return x, runs
+    earlier = [(a, b) for a, b in lot_runs(before.lots) if b - a >= LOT_FRAMES]
+    first = len(before.x)
+    return np.concatenate([before.x, x]), earlier + [(first + a, first + b) for a, b in runs]
 
 
 def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, long_run: Floats, by_lot: Floats) -> tuple[Floats, int]:
@@ -118,7 +136,7 @@ def _split_lots(
 ) -> tuple[Floats, Floats]:
     """Between-lot variance (d,), and vt within lots so that both together give the golden windows' variance.
 
-    centred: x about the mean of each lot.
+    x holds the lots `runs`; centred, lot_codes and total are of the fitted frames, centred about each lot's mean.
     """
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
     sizes = np.array([b - a for a, b in runs])
