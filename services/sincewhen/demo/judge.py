@@ -9,6 +9,7 @@ from sincewhen.demo.scene import Truth
 ABRUPT_TOLERANCE_FRAMES = 25
 RAMP_TOLERANCE = 0.15  # of the ramp
 LOTS_BEFORE_RAMP = 0.2  # of the ramp: a lot that ended earlier before the true onset is wrongly suspect
+LOTS_IN_RAMP = 0.05  # of the ramp: a lot that ended later after the true onset has to be suspect
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,11 +59,12 @@ def judge(stage: Stage, incidents: list[dict[str, Any]]) -> tuple[dict[str, Any]
 
 
 def _lots_right(stage: Stage, named: set[str]) -> bool:
-    """Every changed lot is named; of the others none, but for a ramp those that ended shortly before it."""
+    """Every changed lot is named, of the others none; of a ramp those may be that ended about when it began."""
     truth = stage.truth
-    earliest = truth.since - LOTS_BEFORE_RAMP * truth.ramp
+    earliest, needed = truth.since - LOTS_BEFORE_RAMP * truth.ramp, truth.since + LOTS_IN_RAMP * truth.ramp
     allowed = {name for name, (_, last) in stage.lots.items() if truth.ramp and last > earliest}
-    return set(truth.lots) <= named <= set(truth.lots) | allowed
+    must = {name for name in truth.lots if stage.lots[name][1] > needed}
+    return must <= named <= set(truth.lots) | allowed
 
 
 def _at(stage: Stage, row: int) -> str:
