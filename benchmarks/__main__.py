@@ -7,10 +7,10 @@ from pathlib import Path
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_name] = "1"  # before numpy starts its threads
 REPO = Path(__file__).resolve().parents[1]
-for _path in (str(REPO), str(REPO / "tests")):
-    if _path not in sys.path:
-        sys.path.insert(0, _path)
-os.environ["PYTHONPATH"] = os.pathsep.join(sys.path)  # for the processes that share the work
+_OURS = [str(REPO), str(REPO / "tests")]
+sys.path[:0] = [path for path in _OURS if path not in sys.path]
+_GIVEN = os.environ.get("PYTHONPATH")
+os.environ["PYTHONPATH"] = os.pathsep.join([*_OURS, *([_GIVEN] if _GIVEN else [])])  # of the processes that share the work
 
 import click  # noqa: E402 - threads and paths are set before
 from rich.console import Console  # noqa: E402 - as above
@@ -19,7 +19,7 @@ from rich.progress import MofNCompleteColumn, Progress  # noqa: E402 - as above
 from benchmarks.cell import Cell, Effort  # noqa: E402 - as above
 from benchmarks.report import write_report  # noqa: E402 - as above
 from benchmarks.subjects import ALONE, ASKED_FOR, MODULES, SUBJECTS, cells_of  # noqa: E402 - as above
-from benchmarks.work import Store, finish  # noqa: E402 - as above
+from benchmarks.work import Found, Missing, Store, finish  # noqa: E402 - as above
 
 
 @click.command()
@@ -54,8 +54,10 @@ def _measure(cells: list[Cell], kept: Store, jobs: int) -> None:
             task = progress.add_task("bench", total=len(cells))
             progress.advance(task, sum(kept.get(cell) is not None for cell in cells))
 
-            def told(cell: Cell) -> None:
-                progress.update(task, advance=1, description=cell.subject)
+            def told(found: Found | Missing) -> None:
+                progress.update(task, advance=1, description=found.cell.subject)
+                if isinstance(found, Missing):
+                    progress.console.print(f"{found.cell} is left out: {found.reason}")
 
             finish(cells, kept, jobs, ALONE, told)
     except KeyboardInterrupt:

@@ -25,6 +25,7 @@ STRETCH, BEFORE, AFTER_MAX = 5000, 300, 1200
 SPARSE = 4  # coordinates of a sparse change
 CLASS_SHARES, CLASS_AWAY = (0.05, 0.3), 5.0  # of frames of another class, which lie so far away
 TRANSIENT_FRAMES, MISSING_SHARE = 40, 0.3
+_VALUE_MAX = 30.0  # no threshold is higher: e^30 frames
 _WINDOW_ENERGY = 500  # of a line's longest window: twice of what any alarm needs, thrice over
 
 
@@ -182,7 +183,7 @@ def changed(cell: Cell) -> Figures:
         after = at[at >= 0] >= BEFORE
         found["before"].append(float(path[~after].max()))
         reached = np.maximum.accumulate(path[after])
-        rises = np.flatnonzero(np.diff(reached, prepend=-np.inf) > 0)
+        rises = np.flatnonzero((np.diff(reached, prepend=-np.inf) > 0) & (np.append(-np.inf, reached[:-1]) < _VALUE_MAX))
         found["run"] += [float(run)] * len(rises)
         found["at"] += (at[at >= BEFORE][rises] - BEFORE + 1).astype(float).tolist()
         found["value"] += np.round(reached[rises], 4).tolist()

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.cell import Cell, Figures
+from benchmarks.outside import PeerMissingError
 from benchmarks.sources import reached_sha
 
 
@@ -25,6 +26,14 @@ class Found:
     cell: Cell
     figures: Figures
     seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """A cell that can't be measured here, and why."""
+
+    cell: Cell
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,20 +66,19 @@ class Store:
         return self.folder / cell.subject / f"{key}.json"
 
 
-def finish(cells: Iterable[Cell], store: Store, jobs: int, alone: set[str], told: Callable[[Cell], None]) -> None:
+def finish(cells: Iterable[Cell], store: Store, jobs: int, alone: set[str], told: Callable[[Found | Missing], None]) -> None:
     """Measure what the store lacks. Subjects of `alone` measure time: they come last and have the machine."""
     todo = [cell for cell in cells if store.get(cell) is None]
     together = [cell for cell in todo if cell.subject not in alone]
     one_by_one = [cell for cell in todo if cell.subject in alone]
-    for found in _measured(together, store, jobs):
-        store.put(found)
-        told(found.cell)
-    for found in _measured(one_by_one, store, 1):
-        store.put(found)
-        told(found.cell)
+    for some, processes in ((together, jobs), (one_by_one, 1)):
+        for found in _measured(some, store, processes):
+            if isinstance(found, Found):
+                store.put(found)
+            told(found)
 
 
-def _measured(cells: list[Cell], store: Store, jobs: int) -> Iterator[Found]:
+def _measured(cells: list[Cell], store: Store, jobs: int) -> Iterator[Found | Missing]:
     work = [(cell, store.modules[cell.subject]) for cell in cells]
     if jobs == 1 or len(work) < 2:  # noqa: PLR2004 - one needs no pool
         yield from (_measure(cell, module) for cell, module in work)
@@ -85,7 +93,10 @@ def _measured(cells: list[Cell], store: Store, jobs: int) -> Iterator[Found]:
             pool.shutdown(wait=False, cancel_futures=True)
 
 
-def _measure(cell: Cell, module: str) -> Found:
+def _measure(cell: Cell, module: str) -> Found | Missing:
     began = time.perf_counter()
-    figures: Figures = importlib.import_module(module).measure(cell)
+    try:
+        figures: Figures = importlib.import_module(module).measure(cell)
+    except PeerMissingError as error:
+        return Missing(cell, str(error))
     return Found(cell, figures, time.perf_counter() - began)

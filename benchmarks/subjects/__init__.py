@@ -9,7 +9,8 @@ SUBJECTS = {
     for name in ("arl", "delay", "ramps", "scalar", "onset", "end", "lots", "names", "images", "pages", "cost")
 }
 ASKED_FOR = {"alibi": "benchmarks.subjects.alibi"}
-MODULES = {**SUBJECTS, **ASKED_FOR, "calm": "benchmarks.subjects.calm"}
+PARTS = {name: f"benchmarks.subjects.{name}" for name in ("calm", "story", "quiet")}  # of several subjects
+MODULES = {**SUBJECTS, **ASKED_FOR, **PARTS}
 ALONE = {"cost", "alibi"}  # they measure time
 
 

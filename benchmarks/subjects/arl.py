@@ -15,7 +15,7 @@ from sincewhen_testing.streams import mixing
 
 GOLDEN, GOLDEN_MAX, ARL0 = 5000, 40_000, 1e4
 PLAIN_LATENT, NOISE = 80, 0.1  # of an embedding: what varies together, and what each dimension does alone
-_MEWMA_STRETCHES, _MEWMA_FRAMES = 60, 5000
+_MEWMA_STRETCHES, _MEWMA_FRAMES, _MEWMA_SOON = 60, 5000, 32
 
 
 def cells(effort: Effort) -> list[Cell]:
@@ -23,8 +23,11 @@ def cells(effort: Effort) -> list[Cell]:
     found = []
     for repetition in range(effort.pick(1, 2, 12)):
         for kind in KINDS:
-            for dims in (64,) if effort < Effort.FULL else (64, 128):
-                found.append(Cell.of("arl", repetition, level="stream", kind=kind, dims=dims, frames=frames))
+            if kind != "t5":  # heavy tails are the norm clip's, which is the whole product's
+                found += [
+                    Cell.of("arl", repetition, level="stream", kind=kind, dims=dims, frames=frames)
+                    for dims in ((64,) if effort < Effort.FULL else (64, 128))
+                ]
             found.append(Cell.of("arl", repetition, level="mewma", kind=kind, dims=64, frames=frames))
     for repetition in range(effort.pick(1, 1, 8)):
         for kind in KINDS if effort > Effort.SMOKE else KINDS[:1]:
@@ -98,7 +101,10 @@ def _mewma(cell: Cell) -> Figures:
     limit = float(np.quantile(greatest, math.exp(-_MEWMA_FRAMES / ARL0)))
     x, alarms, start = simulated(kind, rng, frames, dims).x - mean, 0, 0
     while start < frames:
-        over = np.flatnonzero(mewma(x[start : start + _MEWMA_FRAMES]) >= limit)
+        for look in (_MEWMA_SOON, _MEWMA_FRAMES):
+            over = np.flatnonzero(mewma(x[start : start + look]) >= limit)
+            if len(over):
+                break
         start += int(over[0]) + 1 if len(over) else _MEWMA_FRAMES
         alarms += len(over) > 0
     return {"alarms": [alarms], "frames": [frames]}

@@ -130,11 +130,10 @@ def _core(cell: Cell) -> Figures:
     pipeline, activation = _pipeline(rng, {"head": x}, None)
     records = [encode_frames(_columns({"head": x}, None, at)) for at in range(GOLDEN, len(x), BATCH)]
     project = rng.standard_normal((DIMS, KEPT)).astype(np.float32)
-    now_ns = START_NS + 10**15
     works: dict[str, Callable[[], object]] = {
         "bare projection": lambda: [x[at : at + BATCH].astype(np.float32) @ project for at in range(GOLDEN, len(x), BATCH)],
-        "decode": lambda: [decode(STATION, record, now_ns, bool) for record in records],
-        "whole core": lambda: _run(pipeline, [activation, *records], StationState(), now_ns),
+        "decode": lambda: [decode(STATION, record, START_NS + 10**15, bool) for record in records],
+        "whole core": _runs(pipeline, activation, records, cell.get("rounds", int)),
     }
     return _micros(works, BATCH * batches, cell.get("rounds", int))
 
@@ -147,17 +146,24 @@ def _station(cell: Cell) -> Figures:
     factors = rng.standard_normal((frames, FACTORS))
     pipeline, activation = _pipeline(rng, layers, factors)
     records = [encode_frames(_columns(layers, factors, at)) for at in range(GOLDEN, frames, BATCH)]
-    now_ns, state = START_NS + 10**15, StationState()
-    _run(pipeline, [activation, *records], state, now_ns)
-    works: dict[str, Callable[[], object]] = {
-        "station": lambda: _run(pipeline, [activation, *records], StationState(), now_ns)
-    }
+    state = StationState()
+    _run(pipeline, [activation, *records], state)
+    works = {"station": _runs(pipeline, activation, records, cell.get("rounds", int))}
     return _micros(works, BATCH * batches, cell.get("rounds", int)) | {"bytes of a station": [len(encode_state(state))]}
 
 
-def _run(pipeline: Pipeline, records: list[bytes], state: StationState, now_ns: int) -> None:
-    for offset, record in enumerate(records):
-        pipeline.step(state, STATION, record, offset, now_ns)
+def _runs(pipeline: Pipeline, activation: bytes, records: list[bytes], rounds: int) -> Callable[[], object]:
+    """The records from a state that has its profile, a fresh one each time."""
+    states = []
+    for _ in range(rounds + 1):
+        states.append(StationState())
+        _run(pipeline, [activation], states[-1])
+    return lambda: _run(pipeline, records, states.pop(), 1)
+
+
+def _run(pipeline: Pipeline, records: list[bytes], state: StationState, offset: int = 0) -> None:
+    for number, record in enumerate(records):
+        pipeline.step(state, STATION, record, offset + number, START_NS + 10**15)
 
 
 def _edge(cell: Cell) -> Figures:
