@@ -19,6 +19,7 @@ from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.pipeline import Pipeline
 from sincewhen.processor.state import StationState, encode_state
+from sincewhen.profiles.embedding import apply_basis
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen_edge import EdgeAgent
@@ -102,8 +103,8 @@ def _columns(layers: dict[str, np.ndarray], factors: Floats | None, start: int) 
     )  # fmt: skip
 
 
-def _pipeline(rng: np.random.Generator, layers: dict[str, np.ndarray], factors: Floats | None) -> tuple[Pipeline, bytes]:
-    """With a profile of the first GOLDEN frames and a library, and the record that activates it."""
+def _pipeline(rng: np.random.Generator, layers: dict[str, np.ndarray], factors: Floats | None) -> tuple[Pipeline, bytes, Profile]:
+    """With a profile of the first GOLDEN frames and a library, the record that activates it, and the profile."""
     scalars = {} if factors is None else {f"factor:{i}": factors[:GOLDEN, i] for i in range(FACTORS)}
     learned_of = {name: values[:GOLDEN].astype(np.float32) for name, values in layers.items()}
     golden = Golden(START_NS + np.arange(GOLDEN) * 10**9, learned_of, scalars, None)
@@ -115,7 +116,7 @@ def _pipeline(rng: np.random.Generator, layers: dict[str, np.ndarray], factors: 
     sha = profile_sha(encode_profile(profile))
     event = pb.ProfileActivated(view="top", profile_sha=sha)
     activation = encode_control(STATION, pb.Control(control_id="c", at_ns=START_NS, profile_activated=event))
-    return Pipeline({sha: profile}.__getitem__), activation
+    return Pipeline({sha: profile}.__getitem__), activation, profile
 
 
 def _layer(rng: np.random.Generator, frames: int) -> np.ndarray:
@@ -127,15 +128,29 @@ def _core(cell: Cell) -> Figures:
     """One embedding stream with library, its T² and SPE, 512 -> 64, in batches of 32."""
     rng, batches = cell.rng, cell.get("batches", int)
     x = _layer(rng, GOLDEN + BATCH * batches)
-    pipeline, activation = _pipeline(rng, {"head": x}, None)
+    pipeline, activation, profile = _pipeline(rng, {"head": x}, None)
     records = [encode_frames(_columns({"head": x}, None, at)) for at in range(GOLDEN, len(x), BATCH)]
     project = rng.standard_normal((DIMS, KEPT)).astype(np.float32)
     works: dict[str, Callable[[], object]] = {
         "bare projection": lambda: [x[at : at + BATCH].astype(np.float32) @ project for at in range(GOLDEN, len(x), BATCH)],
+        "projection and detector with library": _projected(profile, x[GOLDEN:]),
         "decode": lambda: [decode(STATION, record, START_NS + 10**15, bool) for record in records],
         "whole core": _runs(pipeline, activation, records, cell.get("rounds", int)),
     }
     return _micros(works, BATCH * batches, cell.get("rounds", int))
+
+
+def _projected(profile: Profile, x: np.ndarray) -> Callable[[], object]:
+    """One embedding stream by itself: to its coordinates, and its detector along the library."""
+    esr = Esr(profile.null("embedding:head"), None, profile.fingerprints("embedding:head"))
+    basis, none = profile.layers["head"].basis, np.zeros(BATCH, bool)
+
+    def work() -> None:
+        for at in range(0, len(x), BATCH):
+            coordinates, _, _ = apply_basis(basis, x[at : at + BATCH].astype(np.float32))
+            esr.update(coordinates, none)
+
+    return work
 
 
 def _station(cell: Cell) -> Figures:
@@ -144,7 +159,7 @@ def _station(cell: Cell) -> Figures:
     frames = GOLDEN + BATCH * batches
     layers = {f"layer{number}": _layer(rng, frames) for number in range(LAYERS)}
     factors = rng.standard_normal((frames, FACTORS))
-    pipeline, activation = _pipeline(rng, layers, factors)
+    pipeline, activation, _ = _pipeline(rng, layers, factors)
     records = [encode_frames(_columns(layers, factors, at)) for at in range(GOLDEN, frames, BATCH)]
     state = StationState()
     _run(pipeline, [activation, *records], state)
