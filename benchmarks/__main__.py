@@ -10,7 +10,9 @@ REPO = Path(__file__).resolve().parents[1]
 _OURS = [str(REPO), str(REPO / "tests")]
 sys.path[:0] = [path for path in _OURS if path not in sys.path]
 _GIVEN = os.environ.get("PYTHONPATH")
-os.environ["PYTHONPATH"] = os.pathsep.join([*_OURS, *([_GIVEN] if _GIVEN else [])])  # of the processes that share the work
+os.environ["PYTHONPATH"] = os.pathsep.join(
+    [*_OURS, *([_GIVEN] if _GIVEN else [])]
+)  # of the processes that share the work
 
 import click  # noqa: E402 - threads and paths are set before
 from rich.console import Console  # noqa: E402 - as above
@@ -36,15 +38,21 @@ def main(
 ) -> None:
     """Measure the product; finished cells are kept, so that a stopped run goes on."""
     how_much = Effort[(effort or "full").upper()]
-    names = (*(only or SUBJECTS), *(ASKED_FOR if alibi else ()))
-    cells = list(dict.fromkeys(cell for name in names for cell in cells_of(name, how_much)))
+    cells = _cells((*(only or SUBJECTS), *(ASKED_FOR if alibi else ())), how_much)
     part, parts = (int(number) for number in share.split("/"))
     kept = Store(store / how_much.name.lower(), MODULES)
     _measure(cells[part - 1 :: parts], kept, jobs)
     out = out or (REPO / "benchmarks/results" if how_much is Effort.FULL else store / how_much.name.lower())
-    found = [known for cell in cells if (known := kept.get(cell)) is not None]
-    write_report(found, len(cells) - len(found), how_much, out)
-    click.echo(f"{out / 'README.md'}: {len(found)} of {len(cells)} cells, {how_much.name.lower()}")
+    every = _cells((*SUBJECTS, *ASKED_FOR), how_much)
+    found = [known for cell in every if (known := kept.get(cell)) is not None]
+    missing = sum(kept.get(cell) is None for cell in (cells if only else _cells(tuple(SUBJECTS), how_much)))
+    write_report(found, missing, how_much, out)
+    click.echo(f"{out / 'README.md'}: {len(found)} cells, {missing} not measured; {how_much.name.lower()}")
+
+
+def _cells(names: tuple[str, ...], effort: Effort) -> list[Cell]:
+    """Each once, though several subjects want it."""
+    return list(dict.fromkeys(cell for name in names for cell in cells_of(name, effort)))
 
 
 def _measure(cells: list[Cell], kept: Store, jobs: int) -> None:

@@ -44,7 +44,9 @@ def _delay(book: Book) -> Figure | None:
             known = {size: spread for size, spread in points.items() if not math.isnan(spread.value)}
             if known:
                 _dots(place, list(known), list(known.values()), label, line=True)
-        place.set(title=f"{change} the library" if change != "sparse" else "sparse", xlabel="displacement", yscale="log")
+        place.set(
+            title=f"{change} the library" if change != "sparse" else "sparse", xlabel="displacement", yscale="log"
+        )
         place.legend(fontsize=7)
     axes[0].set_ylabel("mean delay at realised ARL 10⁴, frames")
     return figure
@@ -102,7 +104,9 @@ def _dots(axes: Axes, x: list[float], spreads: list[Spread], label: str, *, line
     values = np.array([s.value if math.isfinite(s.value) else s.low for s in spreads])
     low = values - np.array([s.low for s in spreads])
     high = np.array([s.high if math.isfinite(s.high) else v for s, v in zip(spreads, values, strict=True)]) - values
-    drawn = axes.errorbar(x, values, [np.maximum(low, 0), np.maximum(high, 0)], fmt="o-" if line else "o", ms=4, label=label)
+    drawn = axes.errorbar(
+        x, values, [np.maximum(low, 0), np.maximum(high, 0)], fmt="o-" if line else "o", ms=4, label=label
+    )
     open_up = [(at, s.low) for at, s in zip(x, spreads, strict=True) if math.isinf(s.value)]
     if open_up:
         axes.plot(*zip(*open_up, strict=True), "^", color=drawn[0].get_color())

@@ -183,7 +183,9 @@ def changed(cell: Cell) -> Figures:
         after = at[at >= 0] >= BEFORE
         found["before"].append(float(path[~after].max()))
         reached = np.maximum.accumulate(path[after])
-        rises = np.flatnonzero((np.diff(reached, prepend=-np.inf) > 0) & (np.append(-np.inf, reached[:-1]) < _VALUE_MAX))
+        rises = np.flatnonzero(
+            (np.diff(reached, prepend=-np.inf) > 0) & (np.append(-np.inf, reached[:-1]) < _VALUE_MAX)
+        )
         found["run"] += [float(run)] * len(rises)
         found["at"] += (at[at >= BEFORE][rises] - BEFORE + 1).astype(float).tolist()
         found["value"] += np.round(reached[rises], 4).tolist()

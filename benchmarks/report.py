@@ -33,21 +33,19 @@ def write_report(found: Sequence[Found], missing: int, effort: Effort, out: Path
 
 def _text(book: Book, rows: list[Row], plots: list[str], missing: int, effort: Effort) -> list[str]:
     counts = {met: sum(row.met == met for row in rows) for met in (YES, UNSURE, NO, NONE)}
-    lines = [
-        "# Measured",
-        "",
-        f"Written by `make bench`. {_SAID[effort]} {len(book.found)} cells, {missing} not measured. Every row is from one "
-        "configuration, the product's defaults; thresholds at a *realised* ARL are searched for every method on the same "
-        "frames in control. Lines know what no plant knows.",
-        "",
+    head = (
+        f"Written by `make bench`. {_SAID[effort]} {len(book.found)} cells, {missing} not measured. Every row is from "
+        "one configuration, the product's defaults; thresholds at a *realised* ARL are searched for every method on "
+        "the same frames in control. Lines know what no plant knows."
+    )
+    met = (
         f"Targets met: {counts[YES]}; missed, but within the spread: {counts[UNSURE]}; not met: {counts[NO]}; reported "
         f"without a target: {counts[NONE]}. Intervals are 90 %: bootstrap over profiles, Clopper-Pearson of shares, "
-        "Poisson of counts. A median of whole frames may have an interval of one value.",
-        "",
-        f"Held out from any tuning: products {', '.join(held_out.PRODUCTS)}, faults {', '.join(held_out.FAULTS)}.",
-        "",
-        *_table([list(HEAD), *([str(value) for value in astuple(row)] for row in rows)]),
-    ]
+        "Poisson of counts. A median of whole frames may have an interval of one value."
+    )
+    apart = f"Held out from any tuning: products {', '.join(held_out.PRODUCTS)}, faults {', '.join(held_out.FAULTS)}."
+    body = _table([list(HEAD), *([str(value) for value in astuple(row)] for row in rows)])
+    lines = ["# Measured", "", head, "", met, "", apart, "", *body]
     for name in plots:
         lines += ["", f"![{name}]({name}.png)"]
     for tables in TABLES:
@@ -64,7 +62,7 @@ def _cells(book: Book) -> list[str]:
         told = ", ".join(map(str, seeds[:3])) + (f", ... {seeds[-1]}" if len(seeds) > 3 else "")  # noqa: PLR2004 - as many as fit
         minutes = sum(item.seconds for item in own) / 60
         table.append([subject, str(len(own)), f"{minutes:.1f}", reached_sha(MODULES[subject]), told])
-    rule = "A cell's seed is four bytes of the SHA-256 of subject, parameters and repetition; its file in build/bench has it."
+    rule = "A cell's seed is four bytes of the SHA-256 of subject, parameters and repetition; build/bench has them all."
     return [rule, "", *_table(table)]
 
 

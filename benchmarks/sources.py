@@ -13,12 +13,13 @@ ROOTS = tuple(REPO / name for name in ("schemas", "edge_agent", "services", "tes
 def reached_sha(module: str) -> str:
     """First 12 hex digits."""
     digest = hashlib.sha256()
-    for path in sorted(_reached(module)):
+    for path in sorted(reached(module)):
         digest.update(path.relative_to(REPO).as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:12]
 
 
-def _reached(module: str) -> set[Path]:
+def reached(module: str) -> set[Path]:
+    """Its file and the files of all that it imports, of this repository."""
     found: set[Path] = set()
     todo = [module]
     while todo:

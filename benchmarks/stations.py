@@ -30,7 +30,9 @@ def there() -> bool:
 def profile_of(product: str, golden: int) -> Profile:
     """Learned as a plant would: the frames in order with their lots and factors, the station's own reference set."""
     subject = Subject(STATION, "main", ReferenceModel.name, ReferenceModel.version)
-    learned = build_profile(recording(real.stream(product, golden, _GOLDEN_SEED)).golden(), subject, _reference(product))
+    learned = build_profile(
+        recording(real.stream(product, golden, _GOLDEN_SEED)).golden(), subject, _reference(product)
+    )
     assert isinstance(learned, Profile), (product, learned)
     return learned
 
@@ -48,7 +50,9 @@ def _reference(product: str) -> ReferenceSet:
             for number, picture in enumerate(real.frames(real.product(product), PINNED, _PINNED_SEED)):
                 picture.save(Path(folder) / f"{number:02d}.png")
             place = Place(STATION, "main", "")
-            made = build(pinned(Path(folder)), place, ReferenceModel(real.SIDE), _FAULTS_SEED, _BUILT_AT_NS, lambda _: None)
+            made = build(
+                pinned(Path(folder)), place, ReferenceModel(real.SIDE), _FAULTS_SEED, _BUILT_AT_NS, lambda _: None
+            )
         part = path.with_suffix(f".{product}.part")
         part.write_bytes(made)
         part.rename(path)

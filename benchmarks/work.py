@@ -66,7 +66,9 @@ class Store:
         return self.folder / cell.subject / f"{key}.json"
 
 
-def finish(cells: Iterable[Cell], store: Store, jobs: int, alone: set[str], told: Callable[[Found | Missing], None]) -> None:
+def finish(
+    cells: Iterable[Cell], store: Store, jobs: int, alone: set[str], told: Callable[[Found | Missing], None]
+) -> None:
     """Measure what the store lacks. Subjects of `alone` measure time: they come last and have the machine."""
     todo = [cell for cell in cells if store.get(cell) is None]
     together = [cell for cell in todo if cell.subject not in alone]

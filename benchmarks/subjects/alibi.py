@@ -20,6 +20,8 @@ def measure(cell: Cell) -> Figures:
     rows = np.array([simulated("ar 0", rng, BEFORE + AFTER, DIMS).x for _ in range(runs)])
     for row in rows:
         row[BEFORE:] += cell.get("size", float) * direction(rng, DIMS)
-    said = ask("alibi", "alibi", {"golden": simulated("ar 0", rng, GOLDEN, DIMS).x, "x": rows}, arl0=ARL0, window=WINDOW)
+    said = ask(
+        "alibi", "alibi", {"golden": simulated("ar 0", rng, GOLDEN, DIMS).x, "x": rows}, arl0=ARL0, window=WINDOW
+    )
     late = [first for first in said["first"] if not 0 <= first < BEFORE]
     return {"delay": [first - BEFORE + 1 if first >= 0 else AFTER for first in late], "micros": said["micros"]}

@@ -95,9 +95,7 @@ def _mewma(cell: Cell) -> Figures:
     rng, kind, dims, frames = cell.rng, cell.get("kind", str), cell.get("dims", int), cell.get("frames", int)
     mean = simulated(kind, rng, GOLDEN, dims).x.mean(axis=0)
     independent = rng.standard_normal((GOLDEN, dims)).mean(axis=0)
-    greatest = [
-        mewma(rng.standard_normal((_MEWMA_FRAMES, dims)) - independent).max() for _ in range(_MEWMA_STRETCHES)
-    ]
+    greatest = [mewma(rng.standard_normal((_MEWMA_FRAMES, dims)) - independent).max() for _ in range(_MEWMA_STRETCHES)]
     limit = float(np.quantile(greatest, math.exp(-_MEWMA_FRAMES / ARL0)))
     x, alarms, start = simulated(kind, rng, frames, dims).x - mean, 0, 0
     while start < frames:

@@ -78,8 +78,13 @@ def _stream(cell: Cell) -> Figures:
         works[f"monitor, {dims} coordinates, library of {KNOWN}"] = _monitored(monitor, x)
         sizes[f"bytes of the detector, {dims} coordinates"] = [len(Esr(stream.null).state.to_bytes())]
     scalar, opinion = rng.standard_normal(frames).tolist(), PageHinkley()
-    works["river PageHinkley, scalar"] = lambda: [opinion.update(value) for value in scalar]
+    works["river PageHinkley, scalar"] = lambda: _opined(opinion, scalar)
     return _micros(works, frames, cell.get("rounds", int)) | sizes
+
+
+def _opined(opinion: PageHinkley, values: list[float]) -> None:
+    for value in values:
+        opinion.update(value)  # type: ignore[no-untyped-call]  # river annotates in part
 
 
 def _batches(esr: Esr, x: np.ndarray) -> Callable[[], object]:
@@ -103,7 +108,9 @@ def _columns(layers: dict[str, np.ndarray], factors: Floats | None, start: int) 
     )  # fmt: skip
 
 
-def _pipeline(rng: np.random.Generator, layers: dict[str, np.ndarray], factors: Floats | None) -> tuple[Pipeline, bytes, Profile]:
+def _pipeline(
+    rng: np.random.Generator, layers: dict[str, np.ndarray], factors: Floats | None
+) -> tuple[Pipeline, bytes, Profile]:
     """With a profile of the first GOLDEN frames and a library, the record that activates it, and the profile."""
     scalars = {} if factors is None else {f"factor:{i}": factors[:GOLDEN, i] for i in range(FACTORS)}
     learned_of = {name: values[:GOLDEN].astype(np.float32) for name, values in layers.items()}
@@ -132,7 +139,9 @@ def _core(cell: Cell) -> Figures:
     records = [encode_frames(_columns({"head": x}, None, at)) for at in range(GOLDEN, len(x), BATCH)]
     project = rng.standard_normal((DIMS, KEPT)).astype(np.float32)
     works: dict[str, Callable[[], object]] = {
-        "bare projection": lambda: [x[at : at + BATCH].astype(np.float32) @ project for at in range(GOLDEN, len(x), BATCH)],
+        "bare projection": lambda: [
+            x[at : at + BATCH].astype(np.float32) @ project for at in range(GOLDEN, len(x), BATCH)
+        ],
         "projection and detector with library": _projected(profile, x[GOLDEN:]),
         "decode": lambda: [decode(STATION, record, START_NS + 10**15, bool) for record in records],
         "whole core": _runs(pipeline, activation, records, cell.get("rounds", int)),

@@ -53,7 +53,14 @@ def calm_cells(found: list[Cell], effort: Effort) -> list[Cell]:
             stretches, frames = _OCD_STRETCHES, _OCD_FRAMES
         calm += [
             Cell.of(
-                "calm", repetition, kind=kind, method=method, change=change, size=size, stretches=stretches, frames=frames
+                "calm",
+                repetition,
+                kind=kind,
+                method=method,
+                change=change,
+                size=size,
+                stretches=stretches,
+                frames=frames,
             )
             for repetition in range(effort.pick(1, 3, 16))
         ]

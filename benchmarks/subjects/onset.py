@@ -51,7 +51,7 @@ def measure(cell: Cell) -> Figures:
             if event.status in STATUSES:
                 seen = x[: event.at + 1]
                 oracle = oracle_interval(seen @ away, growth, float(kind[3:]))
-                _dated(found, event, onset, oracle, step_estimate(stream.about(seen)))
+                _dated(found, event, onset, oracle, step_estimate(seen - stream.mean))
     return found
 
 

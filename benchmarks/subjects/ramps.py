@@ -1,4 +1,4 @@
-"""Changes that are no step: ramps of three shapes, scale, another mix of classes, transient, missing frames; d = 128."""
+"""Changes that are no step: ramps of three shapes, scale, class mix, transient, missing frames; d = 128."""
 
 from benchmarks.cell import Cell, Effort
 from benchmarks.race import changed as measure

@@ -5,6 +5,8 @@ count are those of the first setting whose run length is at least 10,000 on inde
 """
 
 import math
+from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 from river.drift import ADWIN, KSWIN, PageHinkley
@@ -98,13 +100,19 @@ def _reached(path: Floats, limit: float) -> float:
     return float(over[0]) if len(over) else -1.0
 
 
+class _River(Protocol):
+    @property
+    def drift_detected(self) -> bool: ...
+    def update(self, x: float) -> None: ...
+
+
 def _river(method: str, setting: float, row: Floats) -> float:
-    if method == "river ADWIN":
-        detector = ADWIN(delta=setting, clock=1)  # type: ignore[no-untyped-call]  # river annotates in part
-    elif method == "river PageHinkley":
-        detector = PageHinkley(delta=0.25, threshold=setting)
-    else:
-        detector = KSWIN(alpha=setting, seed=1)
+    made: dict[str, Callable[[], _River]] = {
+        "river ADWIN": lambda: ADWIN(delta=setting, clock=1),  # type: ignore[no-untyped-call]  # river annotates in part
+        "river PageHinkley": lambda: PageHinkley(delta=0.25, threshold=setting),
+        "river KSWIN": lambda: KSWIN(alpha=setting, seed=1),
+    }
+    detector = made[method]()
     for at, value in enumerate(row.tolist()):
         detector.update(value)
         if detector.drift_detected:

@@ -60,7 +60,16 @@ def _row(quantity: str, line: Spread, ours: Delays, target: float, most: str) ->
     spread = mean_of(ours.parts)
     runs = f"{sum(map(len, ours.parts))}, {ours.missed} missed, {ours.early} early"
     met = at_most(spread, target) if not math.isnan(target) else NONE
-    return Row(quantity, number(line.value), number(spread.value), ratio(spread.value, line.value), said(spread), runs, most, met)
+    return Row(
+        quantity,
+        number(line.value),
+        number(spread.value),
+        ratio(spread.value, line.value),
+        said(spread),
+        runs,
+        most,
+        met,
+    )
 
 
 def _nominal(book: Book, subject: str, change: str, size: float, method: str, line: str, target: float) -> Row:
@@ -73,13 +82,17 @@ def _nominal(book: Book, subject: str, change: str, size: float, method: str, li
 def _against(book: Book, subject: str, change: str, size: float, method: str, line: str, most: float) -> Row:
     lined = _lined(book, subject, change, size, line)
     quantity = f"{_named(change, size)} at Z ≥ 10⁴, {method} (frames)"
-    return _row(quantity, lined, of(book, subject, change, size, method, NOMINAL), most * lined.value, f"≤ {most:g}× the line")
+    return _row(
+        quantity, lined, of(book, subject, change, size, method, NOMINAL), most * lined.value, f"≤ {most:g}× the line"
+    )
 
 
 def _equal(book: Book, subject: str, change: str, size: float, method: str, line: str, most: float) -> Row:
     lined, limit = _lined(book, subject, change, size, line), limit_of(book, method, change, size)
     quantity = f"{_named(change, size)} at realised ARL 10⁴, {method} (frames)"
-    return _row(quantity, lined, of(book, subject, change, size, method, limit), most * lined.value, f"≤ {most:g}× the line")
+    return _row(
+        quantity, lined, of(book, subject, change, size, method, limit), most * lined.value, f"≤ {most:g}× the line"
+    )
 
 
 def _no_worse(book: Book, size: float) -> Row:
@@ -108,7 +121,13 @@ def _run_lengths(book: Book) -> Iterator[Row]:
             bank = book.of("arl", level="mewma", kind=kind)
             peer = run_length(total(bank, "alarms"), total(bank, "frames"), ARL0).value if bank else math.nan
             name = "one stream" if level == "stream" else "the whole product"
-            yield _length(f"realised / target ARL0, {name}, {kind}", total(found, "alarms"), total(found, "frames"), number(peer), 0.5)
+            yield _length(
+                f"realised / target ARL0, {name}, {kind}",
+                total(found, "alarms"),
+                total(found, "frames"),
+                number(peer),
+                0.5,
+            )
 
 
 def _length(quantity: str, alarms: float, frames: float, peer: str, least: float) -> Row:
@@ -119,13 +138,24 @@ def _length(quantity: str, alarms: float, frames: float, peer: str, least: float
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """Every race: mean delays at both thresholds."""
-    for subject, title in (("delay", "Delay of steps, d = 128, frames"), ("ramps", "Changes that are no step, d = 128, frames")):
-        seen = sorted({(c.get("kind", str), c.get("change", str), c.get("size", float)) for f in book.of(subject) for c in (f.cell,)})
+    for subject, title in (
+        ("delay", "Delay of steps, d = 128, frames"),
+        ("ramps", "Changes that are no step, d = 128, frames"),
+    ):
+        seen = sorted(
+            {
+                (c.get("kind", str), c.get("change", str), c.get("size", float))
+                for f in book.of(subject)
+                for c in (f.cell,)
+            }
+        )
         methods = list(dict.fromkeys(item.cell.get("method", str) for item in book.of(subject)))
         table = [["noise", "change", "threshold", *methods]]
         for kind, change, size in seen:
             for name in ("Z ≥ 10⁴", "realised 10⁴"):
-                cells = [_cell(book, subject, change, size, method, kind, nominal=name.startswith("Z")) for method in methods]
+                cells = [
+                    _cell(book, subject, change, size, method, kind, nominal=name.startswith("Z")) for method in methods
+                ]
                 table.append([kind, f"{change} {size:g}", name, *cells])
         if len(table) > 1:
             yield title, table
@@ -146,13 +176,21 @@ def _cell(book: Book, subject: str, change: str, size: float, method: str, kind:
 
 def _arl_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     table = [["what", "frames", "d", "realised / target", "90 %", "alarms", "10⁴ frames", "refused, golden frames"]]
-    seen = sorted({(c.get("level", str), c.get("kind", str), c.get("dims", int)) for f in book.of("arl") for c in (f.cell,)})
+    seen = sorted(
+        {(c.get("level", str), c.get("kind", str), c.get("dims", int)) for f in book.of("arl") for c in (f.cell,)}
+    )
     for level, kind, dims in seen:
         found = book.of("arl", level=level, kind=kind, dims=dims)
         alarms, frames = total(found, "alarms"), total(found, "frames")
         spread = scaled(run_length(alarms, frames, ARL0), 1) if frames else Spread(math.nan, math.nan, math.nan)
-        learned = [f"{item.figures['refused'][0]:.0f}, {max(item.figures['golden'], default=0):.0f}" for item in found if "golden" in item.figures]
+        learned = [
+            f"{item.figures['refused'][0]:.0f}, {max(item.figures['golden'], default=0):.0f}"
+            for item in found
+            if "golden" in item.figures
+        ]
         told = "; ".join(sorted(set(learned)))
-        table.append([level, kind, str(dims), number(spread.value), said(spread), f"{alarms:.0f}", number(frames / ARL0), told])
+        table.append(
+            [level, kind, str(dims), number(spread.value), said(spread), f"{alarms:.0f}", number(frames / ARL0), told]
+        )
     if len(table) > 1:
         yield "Realised ARL0 over its target of 10,000", table

@@ -39,7 +39,9 @@ def rows(book: Book) -> Iterator[Row]:
         if found:
             what = f"{shape} of {size:g}, {kind}"
             for status in STATUSES:
-                yield _error(found, what, status, _RAMP_ERROR if shape != "step" else _STEP_ERRORS[size] + 2 * (kind != "ar 0"))
+                yield _error(
+                    found, what, status, _RAMP_ERROR if shape != "step" else _STEP_ERRORS[size] + 2 * (kind != "ar 0")
+                )
                 yield _coverage(found, what, status, judged=shape != "square")
             yield _width(found, what, _WIDTH_OF_STEPS if shape == "step" else _WIDTH_OF_RAMPS)
     for name, found in _real(book).items():
@@ -95,7 +97,9 @@ def _ends(book: Book) -> Iterator[Row]:
     for kind, size in seen:
         goals = (112.0, 4.0, 39.0) if (kind, size) == ("ar .9", 2.0) else (math.nan, math.nan, math.nan)
         found = book.of("end", kind=kind, size=size)
-        yield from _end(found, f"step of {size:g}, {kind}", ("delay", "error", "missed", "false"), goals, judged=size > 1)
+        yield from _end(
+            found, f"step of {size:g}, {kind}", ("delay", "error", "missed", "false"), goals, judged=size > 1
+        )
     real = book.of("story", ramp=0)
     if real:
         names = ("end delay", "end error", "end missed", "false ends")
@@ -107,7 +111,9 @@ def _end(
 ) -> Iterator[Row]:
     delay, error, missed, false = names
     errors, lost = pooled(found, error), pooled(found, missed)
-    high = bootstrap([np.array(f.figures.get(error, [])) for f in found], lambda values: float(np.quantile(values, 0.9)))
+    high = bootstrap(
+        [np.array(f.figures.get(error, [])) for f in found], lambda values: float(np.quantile(values, 0.9))
+    )
     figures = (
         ("mean delay", of_mean(found, delay), goals[0]),
         ("median error", of_median(found, error), goals[1]),
@@ -116,7 +122,9 @@ def _end(
     for name, spread, goal in figures:
         known = not math.isnan(goal)
         target, met = (f"≤ {goal:g}", at_most(spread, goal)) if known else ("", NONE)
-        yield Row(f"end, {what}: {name} (frames)", "", number(spread.value), "", said(spread), str(len(errors)), target, met)
+        yield Row(
+            f"end, {what}: {name} (frames)", "", number(spread.value), "", said(spread), str(len(errors)), target, met
+        )
     spread = share(float(lost.sum()), len(lost))
     yield Row(
         f"end, {what}: missed", "", percent(spread.value), "", said(spread, percent), str(len(lost)), "0",
@@ -124,24 +132,46 @@ def _end(
     )  # fmt: skip
     faulty = total(found, "faulty") / 1000
     spread = rate(total(found, false), faulty) if faulty else Spread(math.nan, math.nan, math.nan)
+    target, met = (f"≤ {_FALSE_ENDS:g}", at_most(spread, _FALSE_ENDS)) if judged else ("", NONE)
     yield Row(
         f"end, {what}: false ends per 1,000 faulty frames", "", number(spread.value), "", said(spread),
-        f"{faulty:.0f},000 frames", f"≤ {_FALSE_ENDS:g}" if judged else "", at_most(spread, _FALSE_ENDS) if judged else NONE,
+        f"{faulty:.0f},000 frames", target, met,
     )  # fmt: skip
 
 
 def _names(book: Book) -> Iterator[Row]:
     stories = book.of("story", ramp=0, strength=3.0)
     apart = [f for f in stories if is_held_out(f)]
-    for name, found in (("products and faults that were looked at", [f for f in stories if f not in apart]), ("held out", apart)):
+    for name, found in (
+        ("products and faults that were looked at", [f for f in stories if f not in apart]),
+        ("held out", apart),
+    ):
         if not found:
             continue
         named, right = pooled(found, "named"), pooled(found, "right")
         precision = share(float((right * named).sum()), float(named.sum()))
         told = share(float(named.sum()), len(named))
         runs = str(len(named))
-        yield Row(f"named at strength 3, {name}: precision", "none", percent(precision.value), "", said(precision, percent), runs, f"≥ {_PRECISION:.0%}", at_least(precision, _PRECISION))
-        yield Row(f"named at strength 3, {name}: share that gets a name", "none", percent(told.value), "", said(told, percent), runs, f"≥ {_NAMED:.0%}", at_least(told, _NAMED))
+        yield Row(
+            f"named at strength 3, {name}: precision",
+            "none",
+            percent(precision.value),
+            "",
+            said(precision, percent),
+            runs,
+            f"≥ {_PRECISION:.0%}",
+            at_least(precision, _PRECISION),
+        )
+        yield Row(
+            f"named at strength 3, {name}: share that gets a name",
+            "none",
+            percent(told.value),
+            "",
+            said(told, percent),
+            runs,
+            f"≥ {_NAMED:.0%}",
+            at_least(told, _NAMED),
+        )
 
 
 def is_held_out(found: Found) -> bool:
@@ -151,21 +181,65 @@ def is_held_out(found: Found) -> bool:
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """Delay and shape of what was dated; names by cause."""
-    table = [["noise", "shape", "size", "runs", "early", "missed", "mean delay", "P(ramp) median", "width +50", "width +200", "oracle +200"]]
+    table = [
+        [
+            "noise",
+            "shape",
+            "size",
+            "runs",
+            "early",
+            "missed",
+            "mean delay",
+            "P(ramp) median",
+            "width +50",
+            "width +200",
+            "oracle +200",
+        ]
+    ]
     for kind, shape, size in CHANGES:
         found = book.of("onset", kind=kind, shape=shape, size=size)
         if found:
-            medians = [number(of_median(found, name).value) for name in ("confirmed ramp", "confirmed width", "refined width", "refined oracle")]
+            medians = [
+                number(of_median(found, name).value)
+                for name in ("confirmed ramp", "confirmed width", "refined width", "refined oracle")
+            ]
             counts = [f"{total(found, name):.0f}" for name in ("early", "missed")]
-            table.append([kind, shape, f"{size:g}", str(len(pooled(found, "missed"))), *counts, number(of_mean(found, "delay").value), *medians])
+            table.append(
+                [
+                    kind,
+                    shape,
+                    f"{size:g}",
+                    str(len(pooled(found, "missed"))),
+                    *counts,
+                    number(of_mean(found, "delay").value),
+                    *medians,
+                ]
+            )
     if len(table) > 1:
         yield "Dated changes, d = 64", table
     table = [["fault", "strength", "stories", "found", "mean delay", "named", "right", "error +50", "covered +50"]]
-    seen = sorted({(c.get("cause", str), c.get("strength", float), c.get("ramp", int)) for f in book.of("story") for c in (f.cell,)})
+    seen = sorted(
+        {
+            (c.get("cause", str), c.get("strength", float), c.get("ramp", int))
+            for f in book.of("story")
+            for c in (f.cell,)
+        }
+    )
     for cause, strength, ramp in seen:
         found = book.of("story", cause=cause, strength=strength, ramp=ramp)
         counts = [f"{total(found, name):.0f}" for name in ("found", "named", "right")]
         told = f"{cause}, grows over {ramp} frames" if ramp else cause
-        table.append([told, f"{strength:g}", str(len(found)), counts[0], number(of_mean(found, "delay").value), *counts[1:], number(of_median(found, "confirmed error").value), f"{total(found, 'confirmed covered'):.0f}"])
+        table.append(
+            [
+                told,
+                f"{strength:g}",
+                str(len(found)),
+                counts[0],
+                number(of_mean(found, "delay").value),
+                *counts[1:],
+                number(of_median(found, "confirmed error").value),
+                f"{total(found, 'confirmed covered'):.0f}",
+            ]
+        )
     if len(table) > 1:
         yield "Real faults by cause", table
