@@ -104,3 +104,24 @@ def ratio(ours: float, peer: float) -> str:
 
 def scaled(spread: Spread, by: float) -> Spread:
     return Spread(spread.value / by, spread.low / by, spread.high / by) if by else Spread(math.nan, math.nan, math.nan)
+
+
+def row(
+    quantity: str,
+    spread: Spread,
+    runs: float | str,
+    target: str = "",
+    met: str = NONE,
+    *,
+    peer: float | str = "",
+    show: Callable[[float], str] = number,
+) -> Row:
+    """Of a figure with its spread; against a peer's number their ratio is told too."""
+    against, by = (number(peer), ratio(spread.value, peer)) if isinstance(peer, float) else (peer, "")
+    count = runs if isinstance(runs, str) else f"{runs:.0f}"
+    return Row(quantity, against, show(spread.value), by, said(spread, show), count, target, met)
+
+
+def exact(value: float) -> Spread:
+    """A figure that does not scatter."""
+    return Spread(value, value, value)

@@ -12,16 +12,18 @@ from benchmarks.book import (
     Row,
     at_least,
     at_most,
+    exact,
     number,
     of_mean,
     of_median,
+    parts,
     percent,
     pooled,
-    ratio,
-    said,
+    row,
     total,
 )
-from benchmarks.spread import Spread, bootstrap, rate, share
+from benchmarks.cell import Cell
+from benchmarks.spread import bootstrap, rate, share
 from benchmarks.subjects.onset import CHANGES, RAMP_FRAMES
 from benchmarks.work import Found
 
@@ -30,6 +32,12 @@ _RAMP_ERROR = 0.1 * RAMP_FRAMES
 _STEP_ERRORS = {1.0: 2.0, 2.0: 0.0, 3.0: 0.0}  # the line, at +200 on independent frames
 _PRECISION, _NAMED = 0.95, 0.8
 _FALSE_ENDS = 0.1
+_MEDIANS = {
+    "P(ramp) +50": "confirmed ramp",
+    "width +50": "confirmed width",
+    "width +200": "refined width",
+    "oracle +200": "refined oracle",
+}
 STATUSES = {"confirmed": "+50", "refined": "+200"}
 
 
@@ -38,10 +46,9 @@ def rows(book: Book) -> Iterator[Row]:
         found = book.of("onset", kind=kind, shape=shape, size=size)
         if found:
             what = f"{shape} of {size:g}, {kind}"
+            limit = _STEP_ERRORS[size] if shape == "step" else _RAMP_ERROR
             for status in STATUSES:
-                yield _error(
-                    found, what, status, _RAMP_ERROR if shape != "step" else _STEP_ERRORS[size] + 2 * (kind != "ar 0")
-                )
+                yield _error(found, what, status, limit)
                 yield _coverage(found, what, status, judged=shape != "square")
             yield _width(found, what, _WIDTH_OF_STEPS if shape == "step" else _WIDTH_OF_RAMPS)
     for name, found in _real(book).items():
@@ -58,22 +65,19 @@ def _real(book: Book) -> dict[str, list[Found]]:
 
 
 def _error(found: list[Found], what: str, status: str, limit: float) -> Row:
-    spread, glr = of_median(found, f"{status} error"), of_median(found, f"{status} glr")
+    """The peer is the best fitting step of any direction."""
+    spread, glr = of_median(found, f"{status} error"), of_median(found, f"{status} glr").value
     quantity = f"onset, {what}: median error at {STATUSES[status]} (frames)"
-    count = len(pooled(found, f"{status} error"))
-    return Row(
-        quantity, number(glr.value), number(spread.value), ratio(spread.value, glr.value), said(spread), str(count),
-        f"≤ {limit:g}", at_most(spread, limit),
-    )  # fmt: skip
+    runs = len(pooled(found, f"{status} error"))
+    return row(quantity, spread, runs, f"≤ {limit:g}", at_most(spread, limit), peer="" if math.isnan(glr) else glr)
 
 
 def _coverage(found: list[Found], what: str, status: str, *, judged: bool) -> Row:
     covered = pooled(found, f"{status} covered")
     spread = share(float(covered.sum()), len(covered))
     quantity = f"onset, {what}: coverage of the 95 % interval at {STATUSES[status]}"
-    met = at_least(spread, _COVERAGE) if judged else NONE
-    target = f"≥ {_COVERAGE:.0%}" if judged else "reported apart"
-    return Row(quantity, "95 %", percent(spread.value), "", said(spread, percent), str(len(covered)), target, met)
+    target, met = (f"≥ {_COVERAGE:.0%}", at_least(spread, _COVERAGE)) if judged else ("reported apart", NONE)
+    return row(quantity, spread, len(covered), target, met, peer="95 %", show=percent)
 
 
 def _width(found: list[Found], what: str, most: float) -> Row:
@@ -84,12 +88,10 @@ def _width(found: list[Found], what: str, most: float) -> Row:
         if item.figures["refined width"]
     ]
     spread = bootstrap(pairs, lambda rows: float(rows[:, 0].mean() / rows[:, 1].mean()))
-    ours, oracle = of_mean(found, "refined width"), of_mean(found, "refined oracle")
-    quantity = f"onset, {what}: mean width of the interval at +200, against the oracle's (frames)"
-    return Row(
-        quantity, number(oracle.value), number(ours.value), number(spread.value), f"{said(spread)} ×",
-        str(sum(map(len, pairs))), f"≤ {most:g}×", at_most(spread, most),
-    )  # fmt: skip
+    oracle = of_mean(found, "refined oracle").value
+    quantity = f"onset, {what}: mean width of the interval at +200, as a multiple of the oracle's"
+    told = f"1 = {number(oracle)} frames"
+    return row(quantity, spread, sum(map(len, pairs)), f"≤ {most:g}", at_most(spread, most), peer=told)
 
 
 def _ends(book: Book) -> Iterator[Row]:
@@ -97,81 +99,53 @@ def _ends(book: Book) -> Iterator[Row]:
     for kind, size in seen:
         goals = (112.0, 4.0, 39.0) if (kind, size) == ("ar .9", 2.0) else (math.nan, math.nan, math.nan)
         found = book.of("end", kind=kind, size=size)
-        yield from _end(
-            found, f"step of {size:g}, {kind}", ("delay", "error", "missed", "false"), goals, judged=size > 1
-        )
+        yield from _end(found, f"step of {size:g}, {kind}", ("delay", "error"), goals)
+        yield from _lost(found, f"step of {size:g}, {kind}", ("missed", "false"), judged=size > 1)
     real = book.of("story", ramp=0)
     if real:
-        names = ("end delay", "end error", "end missed", "false ends")
-        yield from _end(real, "real faults", names, (39.0, 0.0, 27.0), judged=True)
+        yield from _end(real, "real faults", ("end delay", "end error"), (39.0, 0.0, 27.0))
+        yield from _lost(real, "real faults", ("end missed", "false ends"), judged=True)
 
 
-def _end(
-    found: list[Found], what: str, names: tuple[str, str, str, str], goals: tuple[float, float, float], *, judged: bool
-) -> Iterator[Row]:
-    delay, error, missed, false = names
-    errors, lost = pooled(found, error), pooled(found, missed)
-    high = bootstrap(
-        [np.array(f.figures.get(error, [])) for f in found], lambda values: float(np.quantile(values, 0.9))
-    )
+def _end(found: list[Found], what: str, names: tuple[str, str], goals: tuple[float, float, float]) -> Iterator[Row]:
+    delay, error = names
+    high = bootstrap(parts(found, error), lambda values: float(np.quantile(values, 0.9)))
     figures = (
         ("mean delay", of_mean(found, delay), goals[0]),
         ("median error", of_median(found, error), goals[1]),
         ("90 % of errors within", high, goals[2]),
     )
     for name, spread, goal in figures:
-        known = not math.isnan(goal)
-        target, met = (f"≤ {goal:g}", at_most(spread, goal)) if known else ("", NONE)
-        yield Row(
-            f"end, {what}: {name} (frames)", "", number(spread.value), "", said(spread), str(len(errors)), target, met
-        )
+        target, met = ("", NONE) if math.isnan(goal) else (f"≤ {goal:g}", at_most(spread, goal))
+        yield row(f"end, {what}: {name} (frames)", spread, len(pooled(found, error)), target, met)
+
+
+def _lost(found: list[Found], what: str, names: tuple[str, str], *, judged: bool) -> Iterator[Row]:
+    """Ends that were not seen, and that were none."""
+    missed, false = names
+    lost = pooled(found, missed)
     spread = share(float(lost.sum()), len(lost))
-    yield Row(
-        f"end, {what}: missed", "", percent(spread.value), "", said(spread, percent), str(len(lost)), "0",
-        at_most(spread, 0.0) if judged else NONE,
-    )  # fmt: skip
+    target, met = ("0", at_most(spread, 0.0)) if judged else ("", NONE)
+    yield row(f"end, {what}: missed", spread, len(lost), target, met, show=percent)
     faulty = total(found, "faulty") / 1000
-    spread = rate(total(found, false), faulty) if faulty else Spread(math.nan, math.nan, math.nan)
+    spread = rate(total(found, false), faulty) if faulty else exact(math.nan)
     target, met = (f"≤ {_FALSE_ENDS:g}", at_most(spread, _FALSE_ENDS)) if judged else ("", NONE)
-    yield Row(
-        f"end, {what}: false ends per 1,000 faulty frames", "", number(spread.value), "", said(spread),
-        f"{faulty:.0f},000 frames", target, met,
-    )  # fmt: skip
+    yield row(f"end, {what}: false ends per 1,000 faulty frames", spread, f"{faulty:.1f} × 1,000 frames", target, met)
 
 
 def _names(book: Book) -> Iterator[Row]:
     stories = book.of("story", ramp=0, strength=3.0)
     apart = [f for f in stories if is_held_out(f)]
-    for name, found in (
-        ("products and faults that were looked at", [f for f in stories if f not in apart]),
-        ("held out", apart),
-    ):
-        if not found:
-            continue
+    others = [f for f in stories if f not in apart]
+    for what, found in (("products and faults that were looked at", others), ("held out", apart)):
         named, right = pooled(found, "named"), pooled(found, "right")
         precision = share(float((right * named).sum()), float(named.sum()))
         told = share(float(named.sum()), len(named))
-        runs = str(len(named))
-        yield Row(
-            f"named at strength 3, {name}: precision",
-            "none",
-            percent(precision.value),
-            "",
-            said(precision, percent),
-            runs,
-            f"≥ {_PRECISION:.0%}",
-            at_least(precision, _PRECISION),
-        )
-        yield Row(
-            f"named at strength 3, {name}: share that gets a name",
-            "none",
-            percent(told.value),
-            "",
-            said(told, percent),
-            runs,
-            f"≥ {_NAMED:.0%}",
-            at_least(told, _NAMED),
-        )
+        for name, spread, least in (("precision", precision, _PRECISION), ("share that gets a name", told, _NAMED)):
+            met = at_least(spread, least)
+            quantity = f"named at strength 3, {what}: {name}"
+            if found:
+                yield row(quantity, spread, len(named), f"≥ {least:.0%}", met, peer="none", show=percent)
 
 
 def is_held_out(found: Found) -> bool:
@@ -181,65 +155,35 @@ def is_held_out(found: Found) -> bool:
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """Delay and shape of what was dated; names by cause."""
-    table = [
-        [
-            "noise",
-            "shape",
-            "size",
-            "runs",
-            "early",
-            "missed",
-            "mean delay",
-            "P(ramp) median",
-            "width +50",
-            "width +200",
-            "oracle +200",
-        ]
-    ]
-    for kind, shape, size in CHANGES:
-        found = book.of("onset", kind=kind, shape=shape, size=size)
-        if found:
-            medians = [
-                number(of_median(found, name).value)
-                for name in ("confirmed ramp", "confirmed width", "refined width", "refined oracle")
-            ]
-            counts = [f"{total(found, name):.0f}" for name in ("early", "missed")]
-            table.append(
-                [
-                    kind,
-                    shape,
-                    f"{size:g}",
-                    str(len(pooled(found, "missed"))),
-                    *counts,
-                    number(of_mean(found, "delay").value),
-                    *medians,
-                ]
-            )
-    if len(table) > 1:
-        yield "Dated changes, d = 64", table
-    table = [["fault", "strength", "stories", "found", "mean delay", "named", "right", "error +50", "covered +50"]]
-    seen = sorted(
-        {
-            (c.get("cause", str), c.get("strength", float), c.get("ramp", int))
-            for f in book.of("story")
-            for c in (f.cell,)
-        }
-    )
-    for cause, strength, ramp in seen:
-        found = book.of("story", cause=cause, strength=strength, ramp=ramp)
-        counts = [f"{total(found, name):.0f}" for name in ("found", "named", "right")]
-        told = f"{cause}, grows over {ramp} frames" if ramp else cause
-        table.append(
-            [
-                told,
-                f"{strength:g}",
-                str(len(found)),
-                counts[0],
-                number(of_mean(found, "delay").value),
-                *counts[1:],
-                number(of_median(found, "confirmed error").value),
-                f"{total(found, 'confirmed covered'):.0f}",
-            ]
-        )
-    if len(table) > 1:
-        yield "Real faults by cause", table
+    dated = [_dated(book.of("onset", kind=kind, shape=shape, size=size)) for kind, shape, size in CHANGES]
+    if any(dated):
+        head = ["noise, shape, size", "runs", "early", "missed", "mean delay", *_MEDIANS]
+        yield "Dated changes, d = 64; medians", [head, *(line for line in dated if line)]
+    stories = book.of("story")
+    if stories:
+        head = ["fault", "strength", "stories", "found", "named", "right", "covered +50", "mean delay", "error +50"]
+        seen = sorted({(c.get("cause", str), c.get("strength", float), c.get("ramp", int)) for c in _cells(stories)})
+        lines = [_told(book.of("story", cause=c, strength=s, ramp=r), c, s, r) for c, s, r in seen]
+        yield "Real faults by cause", [head, *lines]
+
+
+def _cells(found: list[Found]) -> list[Cell]:
+    return [item.cell for item in found]
+
+
+def _dated(found: list[Found]) -> list[str]:
+    if not found:
+        return []
+    cell = found[0].cell
+    what = f"{cell.get('kind', str)}, {cell.get('shape', str)}, {cell.get('size', float):g}"
+    counts = [f"{total(found, name):.0f}" for name in ("early", "missed")]
+    medians = [number(of_median(found, name).value) for name in _MEDIANS.values()]
+    runs = str(len(pooled(found, "missed")))
+    return [what, runs, *counts, number(of_mean(found, "delay").value), *medians]
+
+
+def _told(found: list[Found], cause: str, strength: float, ramp: int) -> list[str]:
+    counts = [f"{total(found, name):.0f}" for name in ("found", "named", "right", "confirmed covered")]
+    told = f"{cause}, grows over {ramp} frames" if ramp else cause
+    figures = [number(of_mean(found, "delay").value), number(of_median(found, "confirmed error").value)]
+    return [told, f"{strength:g}", str(len(found)), *counts, *figures]
