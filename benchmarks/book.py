@@ -102,10 +102,6 @@ def ratio(ours: float, peer: float) -> str:
     return number(ours / peer) if peer and not math.isnan(peer) else ""
 
 
-def scaled(spread: Spread, by: float) -> Spread:
-    return Spread(spread.value / by, spread.low / by, spread.high / by) if by else Spread(math.nan, math.nan, math.nan)
-
-
 def row(
     quantity: str,
     spread: Spread,

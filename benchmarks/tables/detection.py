@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 
-from benchmarks.book import NONE, Book, Row, at_least, at_most, mean_of, number, ratio, said, scaled, total
+from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, mean_of, number, row, said, total
 from benchmarks.race import AFTER_MAX, OF_TRUTH
 from benchmarks.spread import Spread, run_length
 from benchmarks.streams import KINDS
@@ -60,16 +60,7 @@ def _row(quantity: str, line: Spread, ours: Delays, target: float, most: str) ->
     spread = mean_of(ours.parts)
     runs = f"{sum(map(len, ours.parts))}, {ours.missed} missed, {ours.early} early"
     met = at_most(spread, target) if not math.isnan(target) else NONE
-    return Row(
-        quantity,
-        number(line.value),
-        number(spread.value),
-        ratio(spread.value, line.value),
-        said(spread),
-        runs,
-        most,
-        met,
-    )
+    return row(quantity, spread, runs, most, met, peer=line.value)
 
 
 def _nominal(book: Book, subject: str, change: str, size: float, method: str, line: str, target: float) -> Row:
@@ -125,15 +116,15 @@ def _run_lengths(book: Book) -> Iterator[Row]:
                 f"realised / target ARL0, {name}, {kind}",
                 total(found, "alarms"),
                 total(found, "frames"),
-                number(peer),
+                peer,
                 0.5,
             )
 
 
-def _length(quantity: str, alarms: float, frames: float, peer: str, least: float) -> Row:
-    spread = run_length(alarms, frames, ARL0) if frames else Spread(math.nan, math.nan, math.nan)
+def _length(quantity: str, alarms: float, frames: float, peer: float | str, least: float) -> Row:
+    spread = run_length(alarms, frames, ARL0) if frames else exact(math.nan)
     runs = f"{alarms:.0f} alarms in {frames / ARL0:.0f} × 10⁴ frames"
-    return Row(quantity, peer, number(spread.value), "", said(spread), runs, f"≥ {least:g}", at_least(spread, least))
+    return row(quantity, spread, runs, f"≥ {least:g}", at_least(spread, least), peer=peer)
 
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
@@ -182,7 +173,7 @@ def _arl_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     for level, kind, dims in seen:
         found = book.of("arl", level=level, kind=kind, dims=dims)
         alarms, frames = total(found, "alarms"), total(found, "frames")
-        spread = scaled(run_length(alarms, frames, ARL0), 1) if frames else Spread(math.nan, math.nan, math.nan)
+        spread = run_length(alarms, frames, ARL0) if frames else exact(math.nan)
         learned = [
             f"{item.figures['refused'][0]:.0f}, {max(item.figures['golden'], default=0):.0f}"
             for item in found
