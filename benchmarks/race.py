@@ -141,10 +141,13 @@ OF_TRUTH = ("line", "line of size")  # their statistic depends on the change tha
 
 
 def truth_of(change: str, size: float, setting: Setting) -> Truth:
-    """`off` and `in` the library, `sparse`, `ramp SHAPE` (size: per frame, whole at 10), `scale` (size: factor)."""
+    """`off` and `in` the library, `sparse`, `ramp SHAPE` (size: per frame, whole at 10), `scale` (size: factor).
+
+    `in ramp SHAPE` grows in the library.
+    """
     rng = setting.rng
     away = direction(rng, DIMS)
-    if change == "in":
+    if change.split(" ", maxsplit=1)[0] == "in":
         known = setting.known[rng.integers(KNOWN)].astype(np.float64)
         across = away - (away @ known) * known
         away = COSINE * known + math.sqrt(1 - COSINE**2) * across / np.linalg.norm(across)
@@ -153,8 +156,8 @@ def truth_of(change: str, size: float, setting: Setting) -> Truth:
         away[rng.choice(DIMS, SPARSE, replace=False)] = rng.choice([-1, 1], SPARSE) / math.sqrt(SPARSE)
     if change == "scale":
         return Truth(away, 0.0, factor=size)
-    if change.startswith("ramp "):
-        return Truth(away, 10.0, change[5:], 10.0 / size)
+    if "ramp " in change:
+        return Truth(away, 10.0, change.rpartition(" ")[2], 10.0 / size)
     return Truth(away, size)
 
 

@@ -7,13 +7,10 @@ from benchmarks.subjects.delay import calm_cells
 __all__ = ["cells", "measure"]
 
 ALL = ("blind", "library", "library + scale", "mewma")
+SHAPES, SLOPES = ("linear", "root", "square"), (0.005, 0.02)  # displacement a frame
 RACES: tuple[tuple[str, float, tuple[str, ...]], ...] = (
-    ("ramp linear", 0.005, (*ALL, "line")),
-    ("ramp linear", 0.02, (*ALL, "line")),
-    ("ramp root", 0.005, (*ALL, "line")),
-    ("ramp root", 0.02, (*ALL, "line")),
-    ("ramp square", 0.005, (*ALL, "line")),
-    ("ramp square", 0.02, (*ALL, "line")),
+    *((f"ramp {shape}", slope, (*ALL, "line")) for shape in SHAPES for slope in SLOPES),
+    *((f"in ramp {shape}", slope, ALL[:3]) for shape in SHAPES for slope in SLOPES),
     ("scale", 1.05, ("scale", "library + scale", "mewma", "line")),
     ("scale", 1.15, ("scale", "library + scale", "mewma", "line")),
     ("class mix", 0.0, ALL),

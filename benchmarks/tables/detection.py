@@ -7,6 +7,7 @@ from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, mean_of, 
 from benchmarks.race import AFTER_MAX, OF_TRUTH
 from benchmarks.spread import Spread, run_length
 from benchmarks.streams import KINDS
+from benchmarks.subjects.ramps import SLOPES
 from benchmarks.thresholds import Delays, delays, realised, threshold
 
 ARL0 = 1e4
@@ -27,9 +28,9 @@ def rows(book: Book) -> Iterator[Row]:
     yield from (_no_worse(book, size) for size in SIZES)
     for size, most in zip(SIZES, _IN, strict=True):
         yield _equal(book, "delay", "in", size, "library + scale", "line", most)
-    for slope in (0.005, 0.02):
-        yield _against(book, "ramps", "ramp linear", slope, "library", "line", _RAMP)
-        yield _equal(book, "ramps", "ramp linear", slope, "library", "line", _RAMP)
+    for slope in SLOPES:
+        yield _against(book, "ramps", "in ramp linear", slope, "library", "line", _RAMP)
+        yield _equal(book, "ramps", "in ramp linear", slope, "library", "line", _RAMP)
     for factor in (1.05, 1.15):
         yield _against(book, "ramps", "scale", factor, "scale", "line", _SCALE)
         yield _equal(book, "ramps", "scale", factor, "scale", "line", _SCALE)
@@ -45,14 +46,19 @@ def limit_of(book: Book, method: str, change: str, size: float, kind: str = "ar 
     """The threshold of a realised run length of ARL0."""
     if method not in OF_TRUTH:
         change, size = ("class mix" if change == "class mix" else "off"), 0.0
-    elif change == "in":
-        change = "off"  # a direction is a direction
+    else:
+        change = _seen_by_lines(change)
     return threshold(book.of("calm", kind=kind, method=method, change=change, size=size), ARL0)
+
+
+def _seen_by_lines(change: str) -> str:
+    """To a line that knows the direction any is as good as another."""
+    return "off" if change == "in" else change.removeprefix("in ")
 
 
 def _lined(book: Book, subject: str, change: str, size: float, line: str) -> Spread:
     """A line's mean delay at its own threshold."""
-    seen = "off" if change == "in" else change
+    seen = _seen_by_lines(change)
     return mean_of(of(book, subject, seen, size, line, limit_of(book, line, seen, size)).parts)
 
 
@@ -95,7 +101,8 @@ def _no_worse(book: Book, size: float) -> Row:
 
 def _named(change: str, size: float) -> str:
     names = {"off": "step {} off library", "in": "step {} in library", "scale": "scale ×{}", "sparse": "sparse step {}"}
-    return names.get(change, f"{change} {{}} a frame").format(f"{size:g}")
+    where = ", in library" if change.startswith("in ") else ""
+    return names.get(change, f"{change.removeprefix('in ')} {{}} a frame{where}").format(f"{size:g}")
 
 
 def _run_lengths(book: Book) -> Iterator[Row]:
