@@ -21,7 +21,7 @@ _MEWMA_STRETCHES, _MEWMA_FRAMES, _MEWMA_SOON = 60, 5000, 32
 def cells(effort: Effort) -> list[Cell]:
     frames = effort.pick(10_000, 25_000, 100_000)
     found = []
-    for repetition in range(effort.pick(1, 2, 12)):
+    for repetition in range(effort.pick(1, 2, 24)):
         for kind in KINDS:
             if kind != "t5":  # heavy tails are the norm clip's, which is the whole product's
                 found += [
@@ -29,7 +29,7 @@ def cells(effort: Effort) -> list[Cell]:
                     for dims in ((64,) if effort < Effort.FULL else (64, 128))
                 ]
             found.append(Cell.of("arl", repetition, level="mewma", kind=kind, dims=64, frames=frames))
-    for repetition in range(effort.pick(1, 1, 8)):
+    for repetition in range(effort.pick(1, 1, 16)):
         for kind in KINDS if effort > Effort.SMOKE else KINDS[:1]:
             for dims in (1, 128) if effort < Effort.FULL else (1, 64, 128, 512):
                 found.append(Cell.of("arl", repetition, level="product", kind=kind, dims=dims, frames=frames // 2))

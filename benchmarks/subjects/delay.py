@@ -18,7 +18,7 @@ _OCD_STRETCHES, _OCD_FRAMES = 6, 1000
 
 def cells(effort: Effort) -> list[Cell]:
     runs, found = effort.pick(4, 15, 20), []
-    for repetition in range(effort.pick(1, 2, 16)):
+    for repetition in range(effort.pick(1, 2, 24)):
         for change, methods in RACES.items():
             for size in SIZES if effort > Effort.SMOKE else SIZES[2:]:
                 for method in methods if effort > Effort.SMOKE else methods[:2]:

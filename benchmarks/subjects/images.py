@@ -8,7 +8,7 @@ from sincewhen_edge.reference.faults import CAUSES
 
 __all__ = ["cells", "measure"]
 
-BLOCKS_HELD_OUT, BLOCKS = 7, 2  # of 2,000 frames: 28,000 of the held-out products
+BLOCKS_HELD_OUT, BLOCKS = 7, 4  # of 2,000 frames: 28,000 of the held-out products
 
 
 def cells(effort: Effort) -> list[Cell]:

@@ -12,7 +12,7 @@ LATENT, DIMS = 24, 48
 
 
 def cells(effort: Effort) -> list[Cell]:
-    return [Cell.of("lots", number, runs=effort.pick(1, 4, 8)) for number in range(effort.pick(1, 2, 25))]
+    return [Cell.of("lots", number, runs=effort.pick(1, 4, 8)) for number in range(effort.pick(1, 2, 40))]
 
 
 def measure(cell: Cell) -> Figures:

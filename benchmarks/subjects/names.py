@@ -20,5 +20,10 @@ def cells(effort: Effort) -> list[Cell]:
     products, causes = (stations.PRODUCTS, CAUSES) if full else (_FEW_PRODUCTS, _FEW_CAUSES)
     steps = [story(product, cause, 3.0, golden) for cause in causes for product in products]
     ramped = RAMPED if full else RAMPED[:1]
-    ramps = [story(product, cause, RAMP_STRENGTH, golden, RAMP_FRAMES) for cause in ramped for product in products]
+    ramps = [
+        story(product, cause, RAMP_STRENGTH, golden, RAMP_FRAMES, repetition)
+        for repetition in range(1 + full)
+        for cause in ramped
+        for product in products
+    ]
     return [*steps, *ramps]

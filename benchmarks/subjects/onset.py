@@ -24,7 +24,7 @@ STATUSES = ("confirmed", "refined")
 
 def cells(effort: Effort) -> list[Cell]:
     return [
-        Cell.of("onset", repetition, kind=kind, shape=shape, size=size, runs=effort.pick(3, 6, 26))
+        Cell.of("onset", repetition, kind=kind, shape=shape, size=size, runs=effort.pick(3, 6, 40))
         for repetition in range(effort.pick(1, 2, 16))
         for kind, shape, size in (CHANGES if effort > Effort.SMOKE else CHANGES[2:3])
     ]

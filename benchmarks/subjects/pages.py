@@ -38,7 +38,7 @@ def cells(effort: Effort) -> list[Cell]:
     weeks = effort.pick(1, 2, 4)
     stations = [
         Cell.of("pages", plant, part="station", number=number, weeks=weeks)
-        for plant in range(effort.pick(1, 1, 3))
+        for plant in range(effort.pick(1, 1, 5))
         for number in range(effort.pick(1, STATIONS, STATIONS))
     ]
     line_weeks = 0.05 if effort is Effort.SMOKE else 0.2 if effort is Effort.QUICK else 4.0

@@ -23,7 +23,7 @@ def cells(effort: Effort) -> list[Cell]:
     races = RACES if effort > Effort.SMOKE else RACES[1:2]
     found = [
         Cell.of("ramps", repetition, kind="ar 0", change=change, size=size, method=method, runs=effort.pick(4, 15, 20))
-        for repetition in range(effort.pick(1, 2, 12))
+        for repetition in range(effort.pick(1, 2, 16))
         for change, size, methods in races
         for method in methods
     ]

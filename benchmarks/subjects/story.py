@@ -9,9 +9,9 @@ from sincewhen.profiles.profile import Profile
 BEFORE, JITTER, LASTS, AFTER = 150, 60, 600, 250
 
 
-def story(product: str, cause: str, strength: float, golden: int, ramp: int = 0) -> Cell:
+def story(product: str, cause: str, strength: float, golden: int, ramp: int = 0, repetition: int = 0) -> Cell:
     """ramp: frames over which it fades in."""
-    return Cell.of("story", 0, product=product, cause=cause, strength=strength, golden=golden, ramp=ramp)
+    return Cell.of("story", repetition, product=product, cause=cause, strength=strength, golden=golden, ramp=ramp)
 
 
 def measure(cell: Cell) -> Figures:
