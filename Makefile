@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 SEED ?=
+BENCH ?=
 
 .PHONY: venv run check test bench lock generate clean
 
@@ -35,8 +36,9 @@ test: check
 	tests/install-parts
 	$(BIN)/pytest -q --ignore=tests/architecture --ignore=tests/spec tests
 
+# What is finished stays in build/bench. BENCH="--quick", "--only cost", "--help".
 bench: $(READY)
-	$(BIN)/python benchmarks/cost.py
+	$(BIN)/python -m benchmarks $(BENCH)
 
 # torch and what only torch's builds need stay out of the lock: its CPU build has other hashes.
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 REPO = Path(__file__).resolve().parents[2]
-ROOTS = ("schemas", "edge_agent", "services", "tests")
+ROOTS = ("schemas", "edge_agent", "services", "tests", "benchmarks")
 MODULE_LINES_MAX = 400
 FUNCTION_LINES_MAX = 50
 BANNED_NAMES = {"utils", "helpers", "common", "manager", "util", "helper"}

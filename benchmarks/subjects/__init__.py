@@ -1,0 +1,19 @@
+"""One subject a module: `cells(effort)` says what is to be measured, `measure(cell)` measures one of them."""
+
+import importlib
+
+from benchmarks.cell import Cell, Effort
+
+SUBJECTS = {
+    name: f"benchmarks.subjects.{name}"
+    for name in ("arl", "delay", "ramps", "scalar", "onset", "end", "lots", "names", "images", "pages", "cost")
+}
+ASKED_FOR = {"alibi": "benchmarks.subjects.alibi"}
+PARTS = {name: f"benchmarks.subjects.{name}" for name in ("calm", "story", "quiet")}  # of several subjects
+MODULES = {**SUBJECTS, **ASKED_FOR, **PARTS}
+ALONE = {"cost", "alibi"}  # they measure time
+
+
+def cells_of(subject: str, effort: Effort) -> list[Cell]:
+    found: list[Cell] = importlib.import_module(MODULES[subject]).cells(effort)
+    return found
