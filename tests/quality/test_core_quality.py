@@ -123,6 +123,30 @@ def test_coverage_holds_where_frames_look_alike(kind: str) -> None:
     assert covered >= 0.83 * len(widths)
 
 
+@pytest.mark.parametrize(("phi", "size"), [(0.0, 2.0), (0.9, 3.0)])
+def test_until_when_is_right_and_its_interval_covers(phi: float, size: float) -> None:
+    """A drift of 800 frames; its end shows in the frames' innovations, also where they look alike."""
+    seed, dims, first, last = 340, 64, 300, 1100
+    rng = np.random.default_rng(seed)
+    golden_frames = noise(rng, 5000, dims, phi)
+    null, errors, covered, repeats = stream_null(golden_frames), [], 0, 16
+    for _ in range(repeats):
+        x = noise(rng, last + 600, dims, phi) - golden_frames.mean(axis=0)
+        x[first:last] += size * direction(rng, dims)
+        no = np.zeros(len(x), bool)
+        rows = Rows(x.astype(np.float32), np.arange(len(x)), no, no, np.ones(len(x), np.float32))
+        events, _ = StreamMonitor(null, ARL0).update(rows)
+        ends = [event for event in events if event.status == "ended" and event.at >= last]
+        if ends and ends[0].until is not None:
+            errors.append(abs(ends[0].until - (last - 1)))
+            covered += (ends[0].until_low_ns or 0) <= last - 1 <= (ends[0].until_high_ns or 0)
+    print(f"seed {seed} phi {phi}: {len(errors)} of {repeats} ends, errors {sorted(errors)}, covered {covered}")
+    assert len(errors) >= repeats - 2
+    assert np.median(errors) <= 1
+    assert np.quantile(errors, 0.9) <= 10
+    assert covered >= 0.8 * len(errors)
+
+
 def test_lots_that_differ_by_nature_are_no_change_and_a_drift_between_them_is() -> None:
     """Mean delay at most 150 frames, of at most 900, with alarms before the drift within twice the budget."""
     seed, runs, onset, rest = 400, 12, 5100, 900

@@ -10,6 +10,7 @@ import msgspec
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
+from scipy.signal import lfilter
 
 from sincewhen.onset.date import interval
 from sincewhen.profiles.null import StreamNull
@@ -18,12 +19,12 @@ LIMIT = 11.5
 REFRESH_FRAMES = 32
 END_FRAMES_MIN = 8  # fewer frames in control are outliers, not an end
 HOLD_FRAMES = 100  # after the alarm; the end is looked for from the next frame on
-PATH_FRAMES = 512  # log likelihood ratios kept to date the end
+Floats = NDArray[np.float64]
 
 
 @dataclass(slots=True)
 class RecoveryState:
-    """Sums since the onset, the refreshed mean, and the path of log likelihood ratios (ring, newest last)."""
+    """Sums since the onset, and the refreshed mean."""
 
     frames: int  # since the onset
     since_alarm: int
@@ -34,21 +35,20 @@ class RecoveryState:
     frames_to_zero: int
     sum_after: NDArray[np.float64]  # (d,) after the last zero
     mean: NDArray[np.float64]  # (d,)
-    path: NDArray[np.float64]  # (PATH_FRAMES,)
 
     def to_bytes(self) -> bytes:
         head = (self.frames, self.since_alarm, self.cusum, self.since_zero, self.since_refresh, self.frames_to_zero)
-        arrays = (self.sum_to_zero, self.sum_after, self.mean, self.path)
+        arrays = (self.sum_to_zero, self.sum_after, self.mean)
         return msgspec.msgpack.encode((head, *(array.tobytes() for array in arrays)))
 
     @staticmethod
     def from_bytes(data: bytes) -> "RecoveryState":
-        kind = tuple[tuple[int, int, float, int, int, int], bytes, bytes, bytes, bytes]
+        kind = tuple[tuple[int, int, float, int, int, int], bytes, bytes, bytes]
         head, *raw = msgspec.msgpack.decode(data, type=kind)
-        to_zero, after, mean, path = (np.frombuffer(item, np.float64).copy() for item in raw)
+        to_zero, after, mean = (np.frombuffer(item, np.float64).copy() for item in raw)
         frames, since_alarm, cusum, since_zero, since_refresh, frames_to_zero = head
         return RecoveryState(
-            frames, since_alarm, cusum, since_zero, since_refresh, to_zero, frames_to_zero, after, mean, path
+            frames, since_alarm, cusum, since_zero, since_refresh, to_zero, frames_to_zero, after, mean
         )
 
 
@@ -56,6 +56,7 @@ class Recovery:
     """Looks for the end of one open change."""
 
     def __init__(self, null: StreamNull, state: RecoveryState) -> None:
+        self._null = null
         self._weight = 1 / null.vt[-1].astype(np.float64)
         self.state = state
 
@@ -74,7 +75,6 @@ class Recovery:
             frames_to_zero=len(drifted),
             sum_after=np.zeros(dims),
             mean=total / len(drifted),
-            path=np.zeros(PATH_FRAMES),
         )
 
     def update(self, x: NDArray[np.float32], /) -> int | None:
@@ -91,20 +91,18 @@ class Recovery:
             state.sum_to_zero,
             state.sum_after,
             state.mean,
-            state.path,
         )
         state.frames, state.since_alarm, state.since_zero, state.since_refresh, state.frames_to_zero = counts.tolist()
         return None if end < 0 else int(end)
 
-    def ended(self, step_ages: tuple[int, ...] = ()) -> tuple[int, int, int]:
+    def ended(self, x: NDArray[np.floating], step_ages: tuple[int, ...] = ()) -> tuple[int, int, int]:
         """Ages (frames before the newest one) of the first frame in control: 2.5 %, 50 %, 97.5 % point, newest first.
 
-        step_ages: ages of frames that begin another lot or recipe; half of the prior lies on them.
+        x (n, d): the newest residuals, at most those since the alarm. step_ages: ages of frames that begin another lot
+        or recipe; half of the prior lies on them.
         """
-        kept = min(PATH_FRAMES, self.state.since_alarm)
-        tail = self.state.path[PATH_FRAMES - kept :]
-        # log posterior that the frame of this index is the first one in control: all later increments belong to it
-        score = np.cumsum(tail[::-1])[::-1]
+        kept = min(len(x), self.state.since_alarm)
+        score = self._score(np.asarray(x[len(x) - kept :], np.float64))
         prior = np.ones(kept)
         marked = [kept - 1 - age for age in step_ages if 0 <= age < kept]
         prior[marked] += kept / len(marked) if marked else 0
@@ -112,9 +110,29 @@ class Recovery:
         low, middle, high = interval(posterior / posterior.sum())
         return kept - 1 - high, kept - 1 - middle, kept - 1 - low
 
+    def _score(self, x: Floats) -> Floats:
+        """Log likelihood ratio (n,) of the drift's mean being gone from each row on, in innovations (see `date.py`)."""
+        mean = self.state.mean * self._shrunk()
+        score = np.zeros(len(x))
+        noise = [v.astype(np.float64) for v in (self._null.phi, self._null.theta, self._null.innovation_scale)]
+        for slope, moving in sorted(set(zip(noise[0].tolist(), noise[1].tolist(), strict=True))):
+            columns = (noise[0] == slope) & (noise[1] == moving)
+            weight = mean[columns] * noise[2][columns] ** 2
+            filtered = lfilter([1, -slope], [1, -moving], (x[:, columns] - mean[columns]) @ weight)
+            step = lfilter([1, -slope], [1, -moving], np.ones(len(x)))
+            matched = np.correlate(filtered, step, "full")[len(x) - 1 :]
+            score -= matched + 0.5 * (mean[columns] @ weight) * np.cumsum(step**2)[::-1]
+        return score
+
+    def _shrunk(self) -> float:
+        """By how much of the measured mean the drift is, less what noise adds to its square."""
+        state = self.state
+        measured = float(self._weight @ state.mean**2)
+        return max(1 - len(state.mean) / max(state.frames_to_zero, 1) / max(measured, 1e-12), 0.2)
+
 
 @njit(cache=True)
-def _advance(x, weight, cusum, counts, to_zero, after, mean, path):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def _advance(x, weight, cusum, counts, to_zero, after, mean):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     dims = x.shape[1]
     for row in range(len(x)):
         y, v = 0.0, 0.0
@@ -124,8 +142,6 @@ def _advance(x, weight, cusum, counts, to_zero, after, mean, path):  # type: ign
             after[i] += x[row, i]
         size = max(v - dims / max(counts[4], 1), 0.2 * v)
         gained = min(-(size * y - size * size / 2) / max(v, 1e-12), LIMIT / END_FRAMES_MIN)
-        path[:-1] = path[1:]
-        path[-1] = gained
         counts[0] += 1
         counts[1] += 1
         counts[2] += 1

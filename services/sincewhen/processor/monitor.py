@@ -336,7 +336,7 @@ class StreamMonitor:
         history = state.history
         last = len(history.x) - 1
         ages = last - np.flatnonzero(history.step)
-        found = recovery.ended(tuple(ages.tolist()))  # newest, middle, oldest: of the first row in control
+        found = recovery.ended(history.x, tuple(ages.tolist()))  # newest, middle, oldest: of the first row in control
         high, until, low = (max(0, last - age - 1) for age in found)
         times = (int(history.at_ns[until]), int(history.at_ns[low]), int(history.at_ns[high]))
         ended: list[Event] = []
