@@ -7,7 +7,7 @@ from benchmarks.outside import ask
 from benchmarks.streams import simulated
 from sincewhen_testing.streams import direction
 
-GOLDEN, DIMS, BEFORE, AFTER, WINDOW, ARL0 = 1000, 64, 50, 300, 32, 1e3
+GOLDEN, DIMS, BEFORE, AFTER, WINDOW, ARL0 = 500, 64, 50, 300, 16, 200.0
 
 
 def cells(effort: Effort) -> list[Cell]:

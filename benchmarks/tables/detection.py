@@ -154,7 +154,7 @@ def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
                 cells = [
                     _cell(book, subject, change, size, method, kind, nominal=name.startswith("Z")) for method in methods
                 ]
-                table.append([kind, f"{change} {size:g}", name, *cells])
+                table.append([kind, f"{change} {size:g}" if size else change, name, *cells])
         if len(table) > 1:
             yield title, table
     yield from _arl_details(book)

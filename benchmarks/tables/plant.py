@@ -161,6 +161,7 @@ def _quiet(book: Book) -> dict[str, list[Found]]:
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """One scalar against its peers; every part of the cost."""
     yield from _scalar(book)
+    yield from _alibi(book.of("alibi"))
     table = [["part", "step", "µs a frame or bytes", "90 %"]]
     for item in book.of("cost"):
         for name in item.figures:
@@ -168,6 +169,16 @@ def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
             table.append([item.cell.get("part", str), name, number(spread.value), said(spread)])
     if len(table) > 1:
         yield "Cost, one thread", table
+
+
+def _alibi(found: list[Found]) -> Iterator[tuple[str, list[list[str]]]]:
+    table = [["displacement", "runs", "mean delay", "90 %", "µs a frame"]]
+    for size in sorted({item.cell.get("size", float) for item in found}):
+        own = [item for item in found if item.cell.has(size=size)]
+        delay, micros = of_mean(own, "delay"), of_median(own, "micros").value
+        table.append([f"{size:g}", str(len(pooled(own, "delay"))), number(delay.value), said(delay), number(micros)])
+    if found:
+        yield "alibi-detect's online MMD, d = 64, nominal run length 200, frames", table
 
 
 def _scalar(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
