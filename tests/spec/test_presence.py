@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sincewhen.plant.calendar import Break, Calendar, Shift
-from sincewhen.presence.presence import FLAGS_MAX, Presence, Stretch, arrive, beat, judge
+from sincewhen.presence.presence import BY_SHIFT_NS, FLAGS_MAX, Presence, Stretch, arrive, beat, judge
 
 S = 10**9
 DAY_NS = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) * S  # a Tuesday
@@ -74,6 +74,17 @@ def test_blind_time_is_the_planned_part_of_a_gap() -> None:
     presence = seen(9)
     found = arrive(presence, at(11), at(11), at(11), 1.0 * S, CALENDAR)
     assert found == [Stretch(at(9), at(9.5), "silent"), Stretch(at(10), at(11), "silent")]
+
+
+def test_a_gap_of_decades_is_told_in_a_bounded_number_of_stretches() -> None:
+    """The first frame was of a PC whose clock had begun anew."""
+    first, now = int(datetime(2000, 1, 3, tzinfo=UTC).timestamp()) * S, at(7)
+    presence = Presence(captured_at_ns=first)
+    found = arrive(presence, now, now, now, 1.0 * S, CALENDAR)
+    assert found[0] == Stretch(first, now - BY_SHIFT_NS, "silent")
+    assert found[1].since_ns >= found[0].until_ns
+    assert 40 < len(found) < 130
+    assert found[-1].until_ns <= now
 
 
 def test_a_backlog_that_comes_late_leaves_no_blind_time() -> None:

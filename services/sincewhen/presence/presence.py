@@ -17,6 +17,7 @@ SILENT_NS_MIN = 60 * 10**9
 SPACINGS_SILENT = 10  # frames that must be missing before a slow line is silent
 STALE_NS = 60 * 10**9  # a heartbeat comes every 10 s; after so long nobody knows what it said
 FLAGS_MAX = 64
+BY_SHIFT_NS = 60 * 86400 * 10**9  # how much of a gap is told shift by shift; what lies before is one stretch
 Silence: TypeAlias = Literal["silent", "agent_off"]
 
 
@@ -80,7 +81,9 @@ def arrive(
     since = presence.captured_at_ns
     found: list[Stretch] = []
     if since and first_ns - since > silent_ns(spacing_ns):
-        found = _blind(presence.flags, since, first_ns, silent_ns(spacing_ns), calendar)
+        recent = max(since, first_ns - BY_SHIFT_NS)  # a PC's clock may have begun in another decade
+        found = [Stretch(since, recent, "silent")] if calendar is not None and recent > since else []
+        found += _blind(presence.flags, recent if found else since, first_ns, silent_ns(spacing_ns), calendar)
     if last_ns > since:
         presence.captured_at_ns = last_ns
         presence.flags = [flag for flag in presence.flags if flag.until_ns + STALE_NS > last_ns]
