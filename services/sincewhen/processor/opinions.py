@@ -28,9 +28,10 @@ def opinions(
     """Take one stream's positions (n, d) of a batch; cuts: rows before which windows start anew."""
     if source.stream not in source.profile.scalars:
         return
-    begun = np.zeros(frames.n, int)
-    begun[cuts] = 1
-    restart = np.diff(np.cumsum(begun)[valid], prepend=0) > 0  # a cut before invalid rows counts for the next valid one
+    restart = np.zeros(int(valid.sum()), bool)
+    if cuts:
+        begun = np.bincount(cuts, minlength=frames.n)
+        restart = np.diff(np.cumsum(begun)[valid], prepend=0) > 0  # one before invalid rows is the next valid one's
     grouping = view.subgroups.setdefault(source.stream, RationalSubgroups(1))
     closed = grouping.update(x[valid], frames.captured_at_ns[valid], restart)
     if not len(closed.n):

@@ -233,9 +233,12 @@ class Pipeline:
         lot_change, step = begins(frames, memory.context, memory.last_captured_at_ns > 0)
         marks = {stream: marks_of(memory, profile, stream) for stream in view.monitors}
         ln_z: dict[str, NDArray[np.float32]] = {}
+        cuts_of: dict[int, list[int]] = {}  # by the frames of a stream's longest window
         for stream, monitor in view.monitors.items():
-            gap_ns = spacing * monitor.null.n_max
-            cuts = breaks(at_ns, memory.last_captured_at_ns, gap_ns)
+            longest = monitor.null.n_max
+            if longest not in cuts_of:
+                cuts_of[longest] = breaks(at_ns, memory.last_captured_at_ns, spacing * longest)
+            cuts = cuts_of[longest]
             keep, x = scores.valid[stream], scores.positions[stream]
             rows = Rows(x, at_ns, lot_change, step, scores.doubt, marks[stream], scores.layer(stream))
             ln_z[stream] = np.full(frames.n, np.nan, np.float32)
