@@ -197,11 +197,9 @@ def test_a_torn_profile_or_reference_set_is_bad_input(tmp_path: Path) -> None:
     rng = np.random.default_rng(3)
     for _ in range(200):
         body = bytearray(whole[: int(rng.integers(1, len(whole)))] if rng.random() < 0.5 else whole)
-        body[int(rng.integers(0, min(len(body), 400)))] = int(rng.integers(0, 256))
-        try:
+        body[int(rng.integers(0, len(body)))] ^= 1 << int(rng.integers(8))
+        with pytest.raises(ValueError, match="damaged or too old"):
             decode_profile(bytes(body))
-        except ValueError:
-            continue
     torn.write_bytes(whole[:1000])
     assert run(file, "--golden", "2400", "--profile", str(torn))[0] == 2
     code, text, _ = run(file, "--golden", "2400", "--reference", str(torn))

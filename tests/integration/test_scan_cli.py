@@ -76,6 +76,8 @@ def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder:
         (("--index", "missing.csv"), "does not exist"),
         (("--model", "missing.pt"), "missing.pt"),
         (("--arl0", "1"), "--arl0"),
+        (("--arl0", "nan"), "a run length is a finite number of rows, at least 2; got nan"),
+        (("--json", "/dev/full"), "/dev/full can't be written"),
         (("--json", "nowhere/scan.json"), "it names a file in a folder that is there; got nowhere/scan.json: make"),
     ],
 )

@@ -199,6 +199,18 @@ def test_a_constant_embedding_and_a_constant_factor_never_crash() -> None:
     assert any("factor:still is left out: it is one value in 100%" in warning for warning in profile.warnings)
 
 
+def test_what_lies_outside_of_all_axes_is_rounding_and_no_stream() -> None:
+    """As many axes as columns: SPE would be noise of the arithmetic, different in each batch."""
+    rng = np.random.default_rng(4)
+    full = build_profile(golden(rng.standard_normal((3000, 24)) @ mixing(rng, 24, 24)))
+    wide = build_profile(golden(rng.standard_normal((3000, 80)) @ mixing(rng, 80, 80)))
+    assert isinstance(full, Profile)
+    assert isinstance(wide, Profile)
+    assert "spe:x" not in full.streams
+    assert any("spe:x is left out: nothing lies outside of its 24 axes" in warning for warning in full.warnings)
+    assert "spe:x" in wide.streams
+
+
 @pytest.mark.parametrize("shape", ["step", "ramp"])
 def test_lots_that_differ_by_nature_do_not_pull_the_date(shape: str) -> None:
     """Lots of 60 frames displaced by up to half the noise; the change begins in the middle of a lot."""

@@ -19,6 +19,7 @@ _AT_NS_MAX = 2**62
 _ROW_NS = 10**9
 _NUMBERS, _NAMES = "biuf", "Uiu"  # numpy's kinds of types
 _UNREADABLE = (OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zlib.error, struct.error)
+_KNOWN = ("x", "t", "lot", "confidence", "factors", "factor_names")
 Floats = NDArray[np.float64]
 
 
@@ -31,6 +32,8 @@ class BadArrays(click.ClickException):
 def read_recording(file: Path, golden: int) -> Recording:
     """Read and check FILE.npz. Raises BadArrays."""
     data = _arrays(file)
+    if unknown := sorted(data.keys() - _KNOWN):
+        click.echo(f"Not used: {', '.join(unknown)}. Arrays that are: {', '.join(_KNOWN)}.", err=True)
     x = data.get("x")
     if x is None or x.ndim != 2 or not x.size or x.dtype.kind not in _NUMBERS:  # noqa: PLR2004 - a table
         raise BadArrays(f"`x` is a table of numbers (n, d) with n, d >= 1; got {_told(x)}: save it as x=...")

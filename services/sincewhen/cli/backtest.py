@@ -1,7 +1,6 @@
 """`sincewhen backtest`: arrays on disk through profile, detectors and onset."""
 
 import json
-import math
 import sys
 import time
 from collections.abc import Mapping
@@ -13,7 +12,7 @@ from typing import Any
 import click
 
 from sincewhen.cli.arrays import LAYER, BadArrays, read_recording
-from sincewhen.cli.places import MADE, all_different, can_be_written
+from sincewhen.cli.places import MADE, all_different, can_be_written, run_length, written
 from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
@@ -24,14 +23,7 @@ from sincewhen.report.judged import judged_rows
 from sincewhen.report.words import ROW, Clock
 from sincewhen_schemas.reference import decode_reference, reference_sha
 
-_ARL0_MIN = 2
 _GIVEN = click.Path(exists=True, dir_okay=False, path_type=Path)
-
-
-def _run_length(_context: click.Context, _parameter: click.Parameter, value: float) -> float:
-    if not _ARL0_MIN <= value < math.inf:
-        raise click.BadParameter(f"a run length is a finite number of rows, at least {_ARL0_MIN}; got {value}")
-    return value
 
 
 def _is_report(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -43,7 +35,7 @@ def _is_report(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.command()
 @click.argument("file", type=_GIVEN)
 @click.option("--golden", type=click.IntRange(min=1), required=True, help="The first N rows are in control.")
-@click.option("--arl0", type=float, required=True, callback=_run_length, help="Rows between false alarms in control.")
+@click.option("--arl0", type=float, required=True, callback=run_length, help="Rows between false alarms in control.")
 @click.option("--json", "out", type=MADE, callback=can_be_written, help="Where to write the result.")
 @click.option("--report", type=MADE, callback=_is_report, help="A page (.html) or a figure (.png) of the result.")
 @click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
@@ -90,9 +82,9 @@ def backtest(
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
-        out.write_text(json.dumps(found, indent=2, allow_nan=False) + "\n")
+        written(out, json.dumps(found, indent=2, allow_nan=False) + "\n")
     if profile_out and isinstance(profile, Profile):
-        profile_out.write_bytes(encode_profile(profile))
+        written(profile_out, encode_profile(profile))
     if report:
         clock = Clock(ROW, lambda row: f"row {row}", UTC, recording.at_ns if recording.pauses else None)
         write(file, report, judged_rows(recording, golden, arl0, result), clock, golden)

@@ -1,10 +1,12 @@
-"""Where a command writes: told before the work, not after it."""
+"""Where a command writes, told before the work, not after it; and how often it may alarm by chance."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
+ARL0_MIN = 2
 MADE = click.Path(dir_okay=False, path_type=Path)
 
 
@@ -23,6 +25,21 @@ def can_be_written(_context: click.Context, _parameter: click.Parameter, path: P
     except OSError as error:
         raise click.BadParameter(f"it names a file that can be written; got {path} ({error}): name another") from error
     return path
+
+
+def run_length(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:
+    """A callback of an option: the frames between false alarms."""
+    if value is not None and not ARL0_MIN <= value < math.inf:
+        raise click.BadParameter(f"a run length is a finite number of rows, at least {ARL0_MIN}; got {value}")
+    return value
+
+
+def written(path: Path, data: str | bytes) -> None:
+    """Write a file, or end with what went wrong and exit code 2."""
+    try:
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    except OSError as error:
+        raise click.UsageError(f"{path} can't be written ({error}): make room, or name another") from error
 
 
 def all_different(places: Mapping[str, Path | None]) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sincewhen.cli.places import MADE, can_be_written
+from sincewhen.cli.places import MADE, can_be_written, written
 from sincewhen.cli.query import ask, request, server_option
 
 
@@ -80,5 +80,5 @@ def activate(sha: str, why: str, by: str, server: str) -> None:
 def export(sha: str, out: Path, server: str) -> None:
     """Write a profile to a file, for `sincewhen backtest --profile`."""
     body = request(server, "GET", "profiles", sha, "body").content
-    out.write_bytes(body)
+    written(out, body)
     click.echo(f"{sha}: {len(body)} bytes to {out}")

@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from sincewhen.cli.backtest import as_json
-from sincewhen.cli.places import MADE, all_different, can_be_written
+from sincewhen.cli.places import MADE, all_different, can_be_written, run_length, written
 from sincewhen.console.times import from_iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.processor.learn import Subject
@@ -48,7 +48,7 @@ def _or_output(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.option("--out", type=MADE, callback=can_be_written, default=Path("report.html"), show_default=True)
 @click.option("--json", "as_file", type=MADE, callback=_or_output, help="Also as JSON, - for standard output.")
 @click.option("--tz", default="UTC", show_default=True, help="Time zone of times that name none, and of the report.")
-@click.option("--arl0", type=click.FloatRange(min=2), help="Pictures between false alarms; default: 10 such archives.")
+@click.option("--arl0", type=float, callback=run_length, help="Pictures between false alarms; default: of 10 archives.")
 def scan(
     directory: Path,
     index: Path | None,
@@ -78,7 +78,7 @@ def scan(
     verdict = judge(features, subject, arl0, window, timed=archive.timed)
     clock = _clock(features.pictures, zone, timed=archive.timed)
     method = {"Model": f"{subject.model_name} {subject.model_version}, {side} pixels"}
-    out.write_text(page(features.pictures, archive, verdict, clock, method, str(directory)), encoding="utf-8")
+    written(out, page(features.pictures, archive, verdict, clock, method, str(directory)))
     if as_file is not None:
         report = result(features, archive, verdict, clock)
         report["elapsed_s"] = round(time.monotonic() - started, 3)
@@ -178,7 +178,7 @@ def _write(where: Path, text: str) -> None:
     if where == OUTPUT:
         click.echo(text, nl=False)
     else:
-        where.write_text(text, encoding="utf-8")
+        written(where, text)
 
 
 def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet: bool) -> None:

@@ -1,5 +1,6 @@
 """Fit a profile's parts on golden frames: basis, means, quantiles, nulls (3-detection §2)."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -30,6 +31,7 @@ from sincewhen_schemas.reference import ReferenceSet
 DIMS_MAX = 64
 _FRAMES_PER_DIM = 10
 _ONE_VALUE_MAX = 0.95  # share of golden frames that may carry one and the same value
+_LEFT_MIN = 1e-5  # of a layer's variance outside of its principal axes, below which that is rounding
 _MEASURED_MIN = 0.8  # share of golden frames that must carry a scalar
 
 
@@ -87,7 +89,11 @@ def fit(
     scalars: dict[str, ScalarProfile] = {}
     raw = dict(golden.scalars)
     for layer, basis in bases.items():
-        coordinates, raw[f"t2:{layer}"], raw[f"spe:{layer}"] = apply_basis(basis, golden.layers[layer])
+        coordinates, raw[f"t2:{layer}"], spe = apply_basis(basis, golden.layers[layer])
+        if np.median(spe) > math.log(_LEFT_MIN * golden.layers[layer].var(axis=0, dtype=np.float64).sum()):
+            raw[f"spe:{layer}"] = spe
+        else:
+            warnings.append(f"spe:{layer} is left out: nothing lies outside of its {basis.project.shape[1]} axes")
         own, x = fit_regimes(coordinates.astype(np.float64), names)
         library = fit_library(basis, layer, reference, x, golden.decision)
         slices = fit_slices(partings[layer], x, codes) if layer in partings else None

@@ -18,6 +18,7 @@ from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 PROFILE_SCHEMA = 5
 T = TypeVar("T")
 _ARRAY = 1
+_DIGEST = hashlib.sha256().digest_size
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,16 +129,20 @@ class _Head(msgspec.Struct):
 
 
 def encode_profile(profile: Profile) -> bytes:
-    """Bytes of a profile: equal profiles give equal bytes."""
-    return encode_arrays(profile)
+    """Bytes of a profile, with their SHA-256 behind them: equal profiles give equal bytes."""
+    body = encode_arrays(profile)
+    return body + hashlib.sha256(body).digest()
 
 
 def decode_profile(data: bytes) -> Profile:
     """Raises ValueError, whatever the bytes."""
-    schema = decode_arrays(data, _Head).schema
+    body, digest = data[:-_DIGEST], data[-_DIGEST:]
+    if hashlib.sha256(body).digest() != digest:
+        raise ValueError("a profile ends with its SHA-256; this one is damaged or too old: build it again")
+    schema = decode_arrays(body, _Head).schema
     if schema != PROFILE_SCHEMA:
         raise ValueError(f"a profile of schema {PROFILE_SCHEMA} is needed; this one has {schema}: build it again")
-    return decode_arrays(data, Profile)
+    return decode_arrays(body, Profile)
 
 
 def profile_sha(data: bytes) -> str:
