@@ -4,6 +4,7 @@ import itertools
 import random
 from typing import Any
 
+import pytest
 from msgspec.structs import replace
 
 from sincewhen.correlator.changes import changes
@@ -132,3 +133,12 @@ def test_of_a_stations_streams_the_first_that_was_worth_a_page_says_since_when()
     sharp = detection(f"{LINE}/a", "factor:contrast", 100, 104)
     (incident,) = correlate([smeared, sharp])
     assert (incident.since_ns, incident.shape) == (sharp.since_ns, "abrupt")
+
+
+@pytest.mark.parametrize("stream", ["slice:head:0", "t2:head"])
+def test_a_narrower_date_of_a_slice_or_of_t2_does_not_speak_for_the_whole(stream: str) -> None:
+    whole = replace(
+        detection(f"{LINE}/a", "embedding:head", 100, 120), since_low_ns=80 * MINUTE, since_high_ns=110 * MINUTE
+    )
+    (incident,) = correlate([whole, replace(detection(f"{LINE}/a", stream, 105, 119), dating="confirmed")])
+    assert (incident.since_low_ns, incident.dating) == (whole.since_low_ns, "provisional")

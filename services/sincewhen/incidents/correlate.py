@@ -76,9 +76,10 @@ def concerns(incident: Incident, place: str) -> bool:
 def primary(members: Iterable[Detection]) -> Detection:
     """The member whose dating speaks for the incident: of those that saw it about first the one that dates it best.
 
-    Confirmed before provisional; T² and SPE, which grow with the square of a change, only where nothing else moved.
-    First is who was worth a page first: an earlier alarm may have been a lot's, unusual by nature. Who saw it a little
-    later counts as first where its date lies within the first one's interval.
+    Confirmed before provisional; T² and SPE, which grow with the square of a change, and slices, which see part of the
+    frames, only where nothing else moved: of many intervals the narrowest is too often a wrong one. First is who was
+    worth a page first: an earlier alarm may have been a lot's, unusual by nature. Who saw it a little later counts as
+    first where its date lies within the first one's interval.
     """
     known = list(members)
     first = min(known, key=lambda d: (*_rank(d), _paged(d), d.detection_id))
@@ -94,7 +95,12 @@ def primary(members: Iterable[Detection]) -> Detection:
 
 
 def _rank(detection: Detection) -> tuple[bool, bool]:
-    return detection.dating == "provisional", detection.stream.startswith(SQUARED)
+    return is_second(detection.stream), detection.dating == "provisional"
+
+
+def is_second(stream: str) -> bool:
+    """Whether its date counts only where no other stream moved."""
+    return stream.startswith((*SQUARED, "slice:"))
 
 
 def _is_part(detection: Detection, event: _Event) -> bool:

@@ -6,7 +6,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.incidents.correlate import correlate
+from sincewhen.incidents.correlate import correlate, is_second
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
@@ -158,9 +158,9 @@ def _begins(recording: Recording, start: int) -> tuple[NDArray[np.bool_], NDArra
 def _alarm(incident: Incident, detections: list[Detection]) -> Alarm:
     members = [d for d in detections if d.detection_id in incident.detection_ids]
     first = _as_known(incident.opened_at_ns, members)
-    confirmed_at = min(
-        (d.updated_at_ns for d in members if d.dating != "provisional" and d.paged_at_ns is not None), default=None
-    )
+    paged = [d for d in members if d.paged_at_ns is not None]
+    speaking = [d for d in paged if not is_second(d.stream)] or paged
+    confirmed_at = min((d.updated_at_ns for d in speaking if d.dating != "provisional"), default=None)
     return Alarm(
         first=first,
         confirmed=None if confirmed_at is None else _as_known(confirmed_at, members),
