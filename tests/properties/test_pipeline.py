@@ -58,8 +58,9 @@ def test_batches_and_snapshots_change_no_detection(size: int) -> None:
 
 @pytest.mark.parametrize("size", [7, 500])
 def test_batches_and_snapshots_change_no_subgroup_and_no_opinion(size: int) -> None:
-    expected, got = run(32, 64).outputs, run(32, size, reload=True).outputs
-    assert {group.stream for group in got.subgroups} == {"factor:brightness", "t2:head"}
+    wide = stream(32, 160, 160)  # more columns than axes: there is an SPE
+    expected, got = run(32, 64, data=wide).outputs, run(32, size, reload=True, data=wide).outputs
+    assert {group.stream for group in got.subgroups} == {"factor:brightness", "t2:head", "spe:head"}
     for known, found in zip(
         *(sorted(o.subgroups, key=lambda g: (g.stream, g.first_at_ns)) for o in (expected, got)), strict=True
     ):

@@ -21,11 +21,11 @@ GOLDEN, ONSET, END = 2000, 2600, 2900
 Recorded: TypeAlias = tuple[np.ndarray, np.ndarray, np.ndarray]  # embeddings, factor, lots
 
 
-def stream(seed: int) -> Recorded:
+def stream(seed: int, hidden: int = 12, columns: int = 24) -> Recorded:
     rng = np.random.default_rng(seed)
-    latent = noise(rng, 3400, 12)
-    latent[ONSET:END] += 3 * direction(rng, 12)
-    x = (latent @ mixing(rng, 12, 24)).astype(np.float16)
+    latent = noise(rng, 3400, hidden)
+    latent[ONSET:END] += 3 * direction(rng, hidden)
+    x = (latent @ mixing(rng, hidden, columns)).astype(np.float16)
     lots = np.array([f"L{row // 100:02d}" for row in range(len(x))], object)
     return x, rng.standard_normal(len(x)).astype(np.float32), lots
 
@@ -99,8 +99,8 @@ class Run:
         self.state = decode_state(encode_state(self.state), self.profiles.__getitem__)
 
 
-def run(seed: int, size: int, *, reload: bool = False) -> Run:
-    data = stream(seed)
+def run(seed: int, size: int, *, reload: bool = False, data: Recorded | None = None) -> Run:
+    data = data or stream(seed)
     sha, profile = learned(data)
     runner = Run({sha: profile})
     runner.feed(activation(sha))

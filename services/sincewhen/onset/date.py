@@ -189,10 +189,9 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[F
     """Log likelihood ratio (shapes, B) of an onset at each row, sizes mixed, and the mean size at the window's end."""
     rows = len(x)
     phi, theta, scale = (v.astype(np.float64) for v in (null.phi, null.theta, null.innovation_scale))
-    groups = sorted(set(zip(phi.tolist(), theta.tolist(), strict=True)))
+    groups = null.noise_groups()
     innovations = np.empty_like(x)
-    for slope, moving in groups:
-        columns = (phi == slope) & (theta == moving)
+    for slope, moving, columns in groups:
         innovations[:, columns] = lfilter([1, -slope], [1, -moving], x[:, columns], axis=0) * scale[columns]
     innovations[0] *= np.sqrt((1 - phi**2) / (1 + theta**2 - 2 * phi * theta))  # it has no row before: all of x's noise
     gain = scale * (1 - phi) / (1 - theta)
@@ -207,8 +206,7 @@ def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[F
         grown = growth.at(np.arange(1.0, rows + 1))
         grown /= grown[-1]
         q, s = np.empty_like(x), np.empty_like(x)
-        for slope, moving in groups:
-            columns = (phi == slope) & (theta == moving)
+        for slope, moving, columns in groups:
             shape = lfilter([1, -slope], [1, -moving], grown)
             matched = fftconvolve(innovations[:, columns], shape[::-1, None], axes=0)[rows - 1 :] * scale[columns]
             first = np.cumsum(shape)[after - 1][:, None] * scale[columns]

@@ -112,23 +112,24 @@ class Recovery:
 
     def _score(self, x: Floats) -> Floats:
         """Log likelihood ratio (n,) of the drift's mean being gone from each row on, in innovations (see `date.py`)."""
-        mean = self.state.mean * self._shrunk()
+        measured = float(self._weight @ self.state.mean**2)
+        drift = _drift(measured, len(self.state.mean), self.state.frames_to_zero)
+        mean = self.state.mean * (drift / max(measured, 1e-12))
         score = np.zeros(len(x))
-        noise = [v.astype(np.float64) for v in (self._null.phi, self._null.theta, self._null.innovation_scale)]
-        for slope, moving in sorted(set(zip(noise[0].tolist(), noise[1].tolist(), strict=True))):
-            columns = (noise[0] == slope) & (noise[1] == moving)
-            weight = mean[columns] * noise[2][columns] ** 2
+        scale = self._null.innovation_scale.astype(np.float64)
+        for slope, moving, columns in self._null.noise_groups():
+            weight = mean[columns] * scale[columns] ** 2
             filtered = lfilter([1, -slope], [1, -moving], (x[:, columns] - mean[columns]) @ weight)
             step = lfilter([1, -slope], [1, -moving], np.ones(len(x)))
             matched = np.correlate(filtered, step, "full")[len(x) - 1 :]
             score -= matched + 0.5 * (mean[columns] @ weight) * np.cumsum(step**2)[::-1]
         return score
 
-    def _shrunk(self) -> float:
-        """By how much of the measured mean the drift is, less what noise adds to its square."""
-        state = self.state
-        measured = float(self._weight @ state.mean**2)
-        return max(1 - len(state.mean) / max(state.frames_to_zero, 1) / max(measured, 1e-12), 0.2)
+
+@njit(cache=True)
+def _drift(measured, dims, frames):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """The squared size of a drift whose mean over so many frames measures so much, noise included."""
+    return max(measured - dims / max(frames, 1), 0.2 * measured)
 
 
 @njit(cache=True)
@@ -140,7 +141,7 @@ def _advance(x, weight, cusum, counts, to_zero, after, mean):  # type: ignore[no
             y += mean[i] * x[row, i] * weight[i]
             v += mean[i] * mean[i] * weight[i]
             after[i] += x[row, i]
-        size = max(v - dims / max(counts[4], 1), 0.2 * v)
+        size = _drift(v, dims, counts[4])
         gained = min(-(size * y - size * size / 2) / max(v, 1e-12), LIMIT / END_FRAMES_MIN)
         counts[0] += 1
         counts[1] += 1

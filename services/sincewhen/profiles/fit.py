@@ -76,13 +76,11 @@ def fit(
     and SPE, which are less on the frames of their own basis, go without.
     """
     known = known_regimes(golden.regime)
-    names = regime_names(golden.regime, known, golden.n)
-    kept = judged(names, known)
     warnings = [
         f"{name!r} is judged as a new regime: {count} golden frames, needs {FRAMES_MIN}"
         for name, count in left_out(golden.regime, known).items()
     ]
-    golden, names = golden.take(kept), names[kept]
+    golden, names = _judged(golden, known)
     earlier = None if before is None or not by_lot else _Earlier.of(before, known)
     codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
     layers: dict[str, LayerProfile] = {}
@@ -133,6 +131,13 @@ def slow_ratio(null: StreamNull) -> float:
     return float(np.mean(last / half))
 
 
+def _judged(golden: Golden, known: dict[str, float]) -> tuple[Golden, Strings]:
+    """The frames of conditions that can be judged, and their names."""
+    names = regime_names(golden.regime, known, golden.n)
+    kept = judged(names, known)
+    return golden.take(kept), names[kept]
+
+
 @dataclass(frozen=True, slots=True)
 class _Earlier:
     """Frames before the fitted ones, of conditions that can be judged."""
@@ -143,8 +148,7 @@ class _Earlier:
 
     @staticmethod
     def of(golden: Golden, known: dict[str, float]) -> "_Earlier | None":
-        names = regime_names(golden.regime, known, golden.n)
-        golden, names = golden.take(judged(names, known)), names[judged(names, known)]
+        golden, names = _judged(golden, known)
         codes = lot_codes(golden)
         return None if codes is None else _Earlier(golden, names, codes)
 

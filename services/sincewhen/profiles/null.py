@@ -48,6 +48,11 @@ class StreamNull:
         by_lot = self.sigma2_lot / max(1, self.lots) + self.sigma2_shift / max(1, self.shifts)
         return np.asarray(self.vt[-1] / self.n_ref + by_lot, np.float32)
 
+    def noise_groups(self) -> list[tuple[float, float, NDArray[np.bool_]]]:
+        """Each phi and theta there is, and the coordinates (d,) that have them."""
+        pairs = sorted(set(zip(self.phi.tolist(), self.theta.tolist(), strict=True)))
+        return [(phi, theta, (self.phi == phi) & (self.theta == theta)) for phi, theta in pairs]
+
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:
         """How unusual a lot with this mean (d,) over some frames is, against how lots differ by nature, and noise.
 
