@@ -6,7 +6,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, MERGED, ROWS_CALM, History
+from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, History
 
 DIMS = 3
 
@@ -37,9 +37,9 @@ def test_batches_and_bytes_change_nothing(frames: int, cuts: list[int], reload: 
 
 def test_a_block_is_never_much_longer_than_a_share_of_its_age_and_the_number_of_blocks_is_bounded() -> None:
     history = filled(150_000, list(range(0, 150_000, 500)))
-    assert len(history.blocks.frames) < LEVELS * (BLOCKS_MAX + MERGED)
+    assert len(history.blocks.frames) <= LEVELS * BLOCKS_MAX
     age = np.cumsum(history.blocks.frames[::-1])[::-1] + len(history.x)
-    assert (history.blocks.frames <= np.maximum(BLOCK, age / 4)).all()
+    assert (history.blocks.frames <= np.maximum(BLOCK, age / 8)).all()
 
 
 def test_positions_and_times_belong_together_in_rows_and_blocks() -> None:

@@ -1,8 +1,8 @@
 """What a stream remembers of its past: the newest rows one by one, older ones as block means that grow with age.
 
-Rows leave in blocks of BLOCK frames; BLOCKS_MAX blocks a level, then the MERGED oldest become one block of the next
-level: a block is never much longer than a thirtieth of its age, and LEVELS levels reach back 30 million frames in
-bounded memory. So a drift over weeks is dated from the same history as a step, at a resolution that fits its age.
+Rows leave in blocks of BLOCK frames; a level holds BLOCKS_MAX blocks, then its two oldest become one block of the next
+level: a block is at most an eighth as long as its age, and LEVELS levels reach back 20 million frames in bounded
+memory. So a drift over weeks is dated from the same history as a step, at a resolution that fits its age.
 """
 
 from dataclasses import dataclass
@@ -12,9 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 32
-MERGED = 8
-BLOCKS_MAX = 32
-LEVELS = 6
+BLOCKS_MAX = 10
+LEVELS = 16
 ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
 ROWS_SPARSE = 64  # of a stream that has only some of the frames: they reach as far back in time
 ROWS_OPEN = 1024  # while a change is being dated
@@ -25,8 +24,7 @@ ROWS_LAYER = 128
 class Blocks:
     """M blocks of the past, oldest first."""
 
-    level: NDArray[np.int8]  # (M,)
-    frames: NDArray[np.int32]  # (M,)
+    level: NDArray[np.int8]  # (M,) a block of level l holds BLOCK · 2^l frames
     mean: NDArray[np.float16]  # (M, d)
     first_at_ns: NDArray[np.int64]  # (M,)
     last_at_ns: NDArray[np.int64]  # (M,)
@@ -34,12 +32,16 @@ class Blocks:
 
     @staticmethod
     def none(dims: int) -> "Blocks":
-        times, counts = np.zeros(0, np.int64), np.zeros(0, np.int32)
-        return Blocks(np.zeros(0, np.int8), counts, np.zeros((0, dims), np.float16), times, times, counts)
+        times = np.zeros(0, np.int64)
+        return Blocks(np.zeros(0, np.int8), np.zeros((0, dims), np.float16), times, times, np.zeros(0, np.int32))
+
+    @property
+    def frames(self) -> NDArray[np.int64]:
+        return BLOCK << self.level.astype(np.int64)
 
     @property
     def columns(self) -> tuple[NDArray[np.generic], ...]:
-        return (self.level, self.frames, self.mean, self.first_at_ns, self.last_at_ns, self.lots)
+        return (self.level, self.mean, self.first_at_ns, self.last_at_ns, self.lots)
 
     def cut(self, start: int) -> "Blocks":
         """Without the `start` oldest."""
@@ -128,7 +130,6 @@ class History:
         old = self.blocks
         added = Blocks(
             np.zeros(1, np.int8),
-            np.array([BLOCK], np.int32),
             self.x[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
             self.at_ns[start : start + 1],
             self.at_ns[stop - 1 : stop],
@@ -150,12 +151,12 @@ class History:
 
     @staticmethod
     def from_bytes(data: bytes) -> "History":
-        six = tuple[bytes, bytes, bytes, bytes, bytes, bytes]
-        kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], six, tuple[int, bytes] | None]
+        five = tuple[bytes, bytes, bytes, bytes, bytes]
+        kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], five, tuple[int, bytes] | None]
         dims, first, good_ns, (x, at_ns, lot, step), blocks, layer = msgspec.msgpack.decode(data, type=kind)
-        types = (np.int8, np.int32, np.float16, np.int64, np.int64, np.int32)
+        types = (np.int8, np.float16, np.int64, np.int64, np.int32)
         columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
-        columns[2] = columns[2].reshape(-1, dims)
+        columns[1] = columns[1].reshape(-1, dims)
         return History(
             np.frombuffer(x, np.float16).reshape(-1, dims),
             np.frombuffer(at_ns, np.int64),
@@ -169,21 +170,18 @@ class History:
 
 
 def _merged(blocks: Blocks) -> Blocks:
-    """Levels that are full hand their oldest blocks on as one; what the last level can't hold is forgotten."""
+    """Levels that are full hand their two oldest blocks on as one; what the last level can't hold is forgotten."""
     for level in range(LEVELS):
         at = np.flatnonzero(blocks.level == level)
-        if len(at) < BLOCKS_MAX + MERGED:
+        if len(at) <= BLOCKS_MAX:
             break  # and no level above has more than before
-        start, stop = int(at[0]), int(at[0]) + MERGED
+        start, stop = int(at[0]), int(at[0]) + 2
         if level == LEVELS - 1:
             blocks = blocks.cut(stop)
             continue
-        frames = blocks.frames[start:stop]
-        mean = (frames[:, None] * blocks.mean[start:stop].astype(np.float64)).sum(axis=0) / frames.sum()
         one = Blocks(
             np.array([level + 1], np.int8),
-            np.array([frames.sum()], np.int32),
-            mean[None].astype(np.float16),
+            blocks.mean[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
             blocks.first_at_ns[start : start + 1],
             blocks.last_at_ns[stop - 1 : stop],
             np.array([blocks.lots[start:stop].sum()], np.int32),
