@@ -52,7 +52,7 @@ def test_ten_thousand_streams_of_stations_with_slices_fit_and_survive_their_byte
 
 
 def _ledger_left(monitor: StreamMonitor) -> int:
-    """Bytes that its ledger grows by until it forgets: 20 million frames are too many to feed."""
+    """Bytes that its ledger grows by until it forgets: 16 million frames are too many to feed."""
     assert monitor.state is not None
     blocks = monitor.state.history.blocks
     held = len(blocks.level)

@@ -1,6 +1,7 @@
 """Dyadic e-Shiryaev-Roberts mixture: catches a change of the mean of unknown size and age, in any or a known direction.
 
 Level j watches two windows, of 2^j..1.5·2^j-1 and of 1.5·2^j..2^(j+1)-1 frames; their starts lie 2^(j-1) frames apart.
+Level 2 watches one, of 4..5 frames, and only along fingerprints: a few outlier frames are no drift but T²'s and SPE's.
 With D a window's sum, n its frames, v its null variance as the profile measured it, a window's evidence is a mixture of
 
     blind     ½ r/(1+r) Σ D²/v − (d/2) ln(1+r)     a normal prior on every direction, r = c √(64/d) n/2^j, c of SIZES
@@ -25,12 +26,14 @@ from numpy.typing import NDArray
 
 from sincewhen.profiles.null import StreamNull
 
-LEVEL_MIN = 3  # windows under 8 frames are left to T² and SPE: single outlier frames are no drift
+LEVEL_MIN = 2
+BLIND_MIN = 8  # frames; shorter windows look along fingerprints only
+SHORT_WEIGHT = 0.25  # of their level, against the others'
 SIZES = (0.7, 2.0)  # prior displacement relative to the window
 GAMMA = 5.0
 BLIND_SHARE = 0.5  # of the mixture's weight, where there are fingerprints
 _LOT_GROWN = 1.4  # a lot's window has any length: the prior of one in the middle of an octave
-_Z_MIN = 2.0  # a fingerprint below adds less than e^-2.5 of its share: not worth an exponential
+_Z_MIN = 3.0  # a fingerprint below adds less than e^2.5 of its share, nothing beside an alarm: not worth an exponential
 _STARTS = 2
 
 
@@ -148,6 +151,7 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
     along, spreads = np.empty((len(moves), count), np.float32), np.empty((len(moves), count), np.float32)
     top, sums, seen = np.empty(len(moves)), np.empty(len(moves)), np.empty((len(moves), 2), np.int64)
     shares = 2.0 ** (np.arange(levels + 2) - 2 + LEVEL_MIN)  # frames between a level's starts
+    shares[1] *= SHORT_WEIGHT
     shares[-1] = max(lot_frames, 1.0)
     near = np.empty(count, np.int64)
     for row in range(len(x)):
@@ -160,7 +164,7 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
         frames += 1
         _promote(frames, total, starts, lots, doubts)
         own = lot_frames > 0 or np.any(doubts != 0)  # windows have variances of their own
-        used, active = _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen)
+        used, active = _windows(frames, memory, null, priors, count, own, moves, weights, top, sums, seen)
         if count and used:
             np.dot(moves[:used], known, along[:used])
             if own:
@@ -171,19 +175,19 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
         whole, highest = 0.0, top[:used].max() if used else -np.inf
         for window in range(used):
             whole += shares[seen[window, 1]] * sums[window] * math.exp(top[window] - highest)
-        out[row] = highest + math.log(whole / active) if used else -np.inf
+        out[row] = highest + math.log(whole / active) if whole > 0 else -np.inf
         if out[row] >= ln_limit:
             return row + 1
     return len(x)
 
 
 @njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
-def _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def _windows(frames, memory, null, priors, count, own, moves, weights, top, sums, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     """Fills D/v, 1/v, blind evidence top + ln sums, frames, level of windows; how many, of how many levels."""
     total, starts, lots, doubts = memory
     base, weight, lot_variance, reference = null
     levels, d = starts.shape[0] - 2, len(total)
-    used, active = 0, 0
+    used, active = 0, 0.0
     for place in range(2, 2 * levels + 3):  # two starts a level, then the lot's begin
         level, s = place >> 1, place & 1
         if level <= levels:
@@ -191,7 +195,8 @@ def _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen)
             n = 2 * apart + frames % apart + s * apart
         else:
             n = lots[level, 0, 1]
-        if n > frames or n < 1 << LEVEL_MIN or n > len(base):
+        short = n < BLIND_MIN
+        if n > frames or n > len(base) or (short and (count == 0 or s or level != 1 or levels == 0)):
             continue
         over, moved = weight[n - 1], moves[used]
         if own:
@@ -208,8 +213,10 @@ def _windows(frames, memory, null, priors, own, moves, weights, top, sums, seen)
         prior = priors[n - 1 if level <= levels else len(base)]
         small, great = prior[0, 0] * chi2 - prior[0, 1], prior[1, 0] * chi2 - prior[1, 1]
         top[used], sums[used] = max(small, great), 0.5 + 0.5 * math.exp(-abs(small - great))
+        if short:
+            top[used], sums[used] = 0.0, 0.0
         seen[used] = n, level
-        used, active = used + 1, active + (s == 0)
+        used, active = used + 1, active + (s == 0) * (SHORT_WEIGHT if short else 1.0)
     return used, active
 
 
@@ -245,6 +252,11 @@ def _promote(frames, total, starts, lots, doubts):  # type: ignore[no-untyped-de
 @njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
 def _directed(top, blind, along, spread, near):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     """One window's evidence, e^top blind, mixed with its fingerprints': along Σ f D/v (F,), spread Σ f²/v (F,)."""
+    nearest = np.float32(-1.0)
+    for f in range(len(along)):  # without a branch, and mostly all there is to do
+        nearest = max(nearest, along[f] * abs(along[f]) - np.float32(_Z_MIN * _Z_MIN) * spread[f])
+    if nearest <= 0:
+        return top, blind * BLIND_SHARE
     count = 0
     for f in range(len(along)):
         near[count] = f

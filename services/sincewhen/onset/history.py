@@ -1,7 +1,7 @@
 """What a stream remembers of its past: the newest rows one by one, older ones as block means that grow with age.
 
 Rows leave in blocks of BLOCK frames; a level holds BLOCKS_MAX blocks, then its two oldest become one block of the next
-level: a block is at most an eighth as long as its age, and LEVELS levels reach back 20 million frames in bounded
+level: a block is at most an eighth as long as its age, and LEVELS levels reach back 16 million frames in bounded
 memory. So a drift over weeks is dated from the same history as a step, at a resolution that fits its age.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 BLOCK = 32
-BLOCKS_MAX = 10
+BLOCKS_MAX = 9
 LEVELS = 16
 ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
 ROWS_SPARSE = 64  # of a stream that has only some of the frames: they reach as far back in time

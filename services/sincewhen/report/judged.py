@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.detect.esr import LEVEL_MIN
+from sincewhen.detect.esr import BLIND_MIN
 from sincewhen.processor.backtest import Alarm, Recording, Result
 from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.profiles.profile import Profile
@@ -83,5 +83,5 @@ def short_bursts(recording: Recording, profile: Profile) -> NDArray[np.intp]:
     """Rows between two long pauses that are too few for any window."""
     cuts = pauses(recording, profile)
     edges = zip([0, *cuts], [*cuts, recording.n], strict=True)
-    short = [np.arange(a, b) for a, b in edges if cuts and b - a < 1 << LEVEL_MIN]
+    short = [np.arange(a, b) for a, b in edges if cuts and b - a < BLIND_MIN]
     return np.concatenate(short) if short else np.zeros(0, np.intp)

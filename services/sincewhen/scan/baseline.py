@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.detect.esr import LEVEL_MIN
+from sincewhen.detect.esr import BLIND_MIN
 from sincewhen.processor.backtest import Alarm, Recording, watch
 from sincewhen.processor.learn import BASIS_SHARE, FRAMES_MIN, Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.fit import lot_codes
@@ -215,7 +215,7 @@ def _is_mixed(recording: Recording, one: Baseline, others: list[Baseline]) -> bo
 
 def _is_burst(alarm: Alarm) -> bool:
     """Shorter than the detector's shortest window: outliers, no drift."""
-    return alarm.until is not None and alarm.until - alarm.known.since_low + 1 < 1 << LEVEL_MIN
+    return alarm.until is not None and alarm.until - alarm.known.since_low + 1 < BLIND_MIN
 
 
 def _ended_before(alarm: Alarm, golden: Recording) -> Alarm:

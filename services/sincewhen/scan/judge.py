@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.detect.esr import LEVEL_MIN
+from sincewhen.detect.esr import BLIND_MIN
 from sincewhen.processor.backtest import Recording
 from sincewhen.processor.learn import Subject
 from sincewhen.processor.view import STEP_FIELDS
@@ -98,7 +98,7 @@ def _judge(
     short = short_bursts(recording.take(known), baseline.profile)
     states[judged[known[short]]] = NOT_JUDGED
     if len(short):
-        detail = f"fewer than {1 << LEVEL_MIN} pictures between two long pauses"
+        detail = f"fewer than {BLIND_MIN} pictures between two long pauses"
         left_out.append(LeftOut("too few together", len(short), detail))
     inside = np.arange(baseline.start, baseline.stop)
     states[judged[np.intersect1d(inside, known)]] = BASELINE
@@ -108,9 +108,7 @@ def _judge(
     for burst in baseline.bursts:
         rows = np.intersect1d(np.arange(burst.known.since, (burst.until or 0) + 1), judged[known])
         states[rows] = NOT_JUDGED
-        detail = (
-            f"strange ones in a row, from picture {burst.known.since + 1} on; a change has at least {1 << LEVEL_MIN}"
-        )
+        detail = f"strange ones in a row, from picture {burst.known.since + 1} on; a change has at least {BLIND_MIN}"
         left_out.append(LeftOut("too short for a change", len(rows), detail))
 
 
