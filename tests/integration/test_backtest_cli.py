@@ -44,6 +44,18 @@ def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
     assert "since row" in text
 
 
+def test_the_result_goes_to_standard_output_and_what_is_said_to_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ["backtest", str(arrays(tmp_path)), "--golden", "2400", "--arl0", "10000", "--json", "-"]
+    result = CliRunner().invoke(main, line)
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["alarms"]) == 1
+    assert "Alarm at row" in result.stderr
+    assert not (tmp_path / "-").exists()
+
+
 def test_too_few_golden_rows_are_no_error_but_a_reason(tmp_path: Path) -> None:
     code, text, report = run(arrays(tmp_path), "--golden", "23")
     assert code == 0

@@ -54,11 +54,26 @@ def test_a_few_photos_are_insufficient_with_the_reason_and_a_contact_sheet(folde
     assert "broken.jpg" in page
 
 
-def test_an_empty_folder_still_gets_a_report(tmp_path: Path) -> None:
+def test_a_folder_without_a_picture_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     result = scan(tmp_path / "archive")
+    assert result.exit_code == 2
+    assert "got none: name the folder that holds them" in " ".join(result.output.replace("│", "").split())
+
+
+def test_the_page_goes_to_standard_output_and_what_is_said_to_standard_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    result = scan(folder, "--out", "-")
     assert result.exit_code == 0
-    assert "0 pictures can not be judged" in (tmp_path / "out" / "report.html").read_text()
+    assert result.stdout.startswith("<!doctype html>")
+    assert result.stdout.rstrip().endswith("</html>")
+    assert "can not be judged" in result.stderr
+    assert not (folder.parent / "-").exists()
+    both = scan(folder, "--out", "-", "--json", "-")
+    assert both.exit_code == 2
+    assert "--out and --json are different files" in " ".join(both.output.replace("│", "").split())
 
 
 def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder: Path) -> None:
@@ -126,12 +141,15 @@ def test_a_named_baseline_that_hides_a_change_is_doubted_on_the_console_in_the_p
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        (("--baseline", "yesterday"), "--baseline is FROM..TO"),
-        (("--baseline", "2025-03-02..2025-03-01"), "FROM before TO"),
-        (("--baseline", "2025-03-01..2025-03-02"), "this archive has no usable times"),
+        (("--baseline", "yesterday"), "got 'yesterday': write it like 2025-03-01..2025-03-14"),
+        (("--baseline", "2025-03-02..2025-03-01"), "FROM before TO; got '2025-03-02..2025-03-01': swap them"),
+        (
+            ("--baseline", "2025-03-01..2025-03-02"),
+            "this archive has no usable times: name an --index with captured_at",
+        ),
         (("--tz", "Atlantis"), "--tz is an IANA name"),
         (("--index", "missing.csv"), "does not exist"),
-        (("--model", "missing.pt"), "missing.pt"),
+        (("--model", "missing.pt"), "TorchScript file that is there; got missing.pt: name one"),
         (("--arl0", "1"), "--arl0"),
         (("--arl0", "nan"), "a run length is a finite number of rows, at least 2; got nan"),
         (("--json", "/dev/full"), "/dev/full can't be written"),

@@ -98,6 +98,11 @@ def test_too_few_rows_and_no_calm_stretch_say_what_is_needed() -> None:
     restless = find_baseline(recording(steps, 7), 1e4, Subject())
     assert isinstance(restless, NoBaseline)
     assert "the longest such stretch has" in restless.reason
+    assert "give them as the column lot of an --index" in restless.reason
+    lot = np.repeat([f"L{number // 2}" for number in range(12)], 100).astype(object)
+    named = find_baseline(recording(steps, 7, lot=lot), 1e4, Subject())
+    assert isinstance(named, NoBaseline)
+    assert "--index" not in named.reason
 
 
 def test_a_named_baseline_is_taken_or_refused_with_the_reason() -> None:

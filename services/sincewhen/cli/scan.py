@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from sincewhen.cli.backtest import as_json
-from sincewhen.cli.places import MADE, all_different, can_be_written, run_length, written
+from sincewhen.cli.places import MADE, OUTPUT, all_different, can_be_written, run_length, written
 from sincewhen.console.times import from_iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.processor.learn import Subject
@@ -31,12 +31,7 @@ from sincewhen_edge.sources.rows import SourceError, TimeForm
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-OUTPUT = Path("-")
 _SHOWN = 5
-
-
-def _or_output(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    return path if path == OUTPUT else can_be_written(context, parameter, path)
 
 
 @click.command()
@@ -45,8 +40,15 @@ def _or_output(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.option("--model", default="reference", show_default=True, help="Or a TorchScript or ONNX file.")
 @click.option("--side", type=click.IntRange(32, 4096), default=IMAGE_SIDE, show_default=True, help="Pixels to it.")
 @click.option("--baseline", "given", metavar="FROM..TO", help="ISO dates or times; default: the longest calm stretch.")
-@click.option("--out", type=MADE, callback=can_be_written, default=Path("report.html"), show_default=True)
-@click.option("--json", "as_file", type=MADE, callback=_or_output, help="Also as JSON, - for standard output.")
+@click.option(
+    "--out",
+    type=MADE,
+    callback=can_be_written,
+    default=Path("report.html"),
+    show_default=True,
+    help="- for standard output.",
+)
+@click.option("--json", "as_file", type=MADE, callback=can_be_written, help="Also as JSON, - for standard output.")
 @click.option("--tz", default="UTC", show_default=True, help="Time zone of times that name none, and of the report.")
 @click.option("--arl0", type=float, callback=run_length, help="Pictures between false alarms; default: of 10 archives.")
 def scan(
@@ -82,8 +84,8 @@ def scan(
     if as_file is not None:
         report = result(features, archive, verdict, clock)
         report["elapsed_s"] = round(time.monotonic() - started, 3)
-        _write(as_file, json.dumps(report, indent=2) + "\n")
-    _print(archive, verdict, clock, out, quiet=as_file == OUTPUT)
+        written(as_file, json.dumps(report, indent=2) + "\n")
+    _print(archive, verdict, clock, out, quiet=OUTPUT in {out, as_file})
 
 
 def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock) -> dict[str, Any]:
@@ -189,15 +191,8 @@ def _check(window: Window, archive: Archive, zone: tzinfo, index: Path | None) -
         )
 
 
-def _write(where: Path, text: str) -> None:
-    if where == OUTPUT:
-        click.echo(text, nl=False)
-    else:
-        written(where, text)
-
-
 def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet: bool) -> None:
-    """The gist on the terminal; on standard error where standard output is the JSON."""
+    """The gist on the terminal; on standard error where standard output is a file's."""
     lines = [f"{title(verdict)}{'.' if verdict.refused is None else ': ' + verdict.refused}"]
     if verdict.baseline_rows is not None:
         first, last = (clock.place(row) for row in verdict.baseline_rows)
@@ -210,5 +205,6 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
     lines += [f"Caution: {warning}" for warning in [*cautions(verdict, clock), *archive.warnings][:_SHOWN]]
     if archive.unreadable:
         lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")
-    lines.append(f"Report: {out}")
+    if out != OUTPUT:
+        lines.append(f"Report: {out}")
     click.echo("\n".join(lines), err=quiet)
