@@ -18,7 +18,7 @@ from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
 from sincewhen.profiles.streams import SQUARED
-from sincewhen.report.backtest import SUFFIXES, write
+from sincewhen.report.backtest import SUFFIXES, drawn
 from sincewhen.report.judged import judged_rows
 from sincewhen.report.words import ROW, Clock
 from sincewhen_schemas.reference import decode_reference, reference_sha
@@ -81,6 +81,7 @@ def backtest(
         "arl0": arl0,
         "refused": result.refused,
         "alarms": [as_json(alarm) for alarm in result.alarms],
+        "warnings": [] if result.profile is None else list(result.profile.warnings),
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
@@ -89,7 +90,7 @@ def backtest(
         written(profile_out, encode_profile(profile))
     if report:
         clock = Clock(ROW, lambda row: f"row {row}", UTC, recording.at_ns if recording.pauses else None)
-        write(file, report, judged_rows(recording, golden, arl0, result), clock, golden)
+        written(report, drawn(file, report.suffix.lower(), judged_rows(recording, golden, arl0, result), clock, golden))
     _print(result, quiet=OUTPUT in {out, profile_out})
 
 
@@ -170,6 +171,8 @@ def _print(result: Result, *, quiet: bool) -> None:
     if result.refused is not None:
         click.echo(f"No profile: {result.refused}", file=sys.stderr)
         return
+    for warning in () if result.profile is None else result.profile.warnings:
+        click.echo(f"Caution: {warning}", err=True)
     if not result.alarms:
         click.echo("In control: no change found.", err=quiet)
     for alarm in result.alarms:

@@ -106,7 +106,11 @@ def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock)
             {"reason": item.reason, "count": item.count, "detail": item.detail}
             for item in (*archive.left_out, *verdict.left_out)
         ],
-        "warnings": [*cautions(verdict, clock), *archive.warnings],
+        "warnings": [
+            *cautions(verdict, clock),
+            *archive.warnings,
+            *(verdict.profile.warnings if verdict.profile else ()),
+        ],
     }
 
 

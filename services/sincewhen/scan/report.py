@@ -161,6 +161,7 @@ def _method(verdict: Verdict, clock: Clock) -> dict[str, str]:
     said = {"Pictures between false alarms (ARL0)": f"{verdict.arl0:.0f}, all streams together"}
     if isinstance(verdict.baseline, Baseline):
         said |= about(verdict.baseline.profile, PICTURE)
+        said["Cautions"] = "; ".join(verdict.baseline.profile.warnings) or "none"
     said["Release"] = version("sincewhen")
-    said["Times"] = "none" if clock.at_ns is None else str(clock.zone)
+    said["Times"] = clock.zoned or "none"
     return said
