@@ -125,14 +125,18 @@ class Clock:
         return self.name(row).partition(" (")[0] if self.at_ns is None else self._at(row, "%m-%d %H:%M")
 
     def day(self, row: int) -> str:
-        return "" if self.at_ns is None or self._elapsed else self._at(row, "%Y-%m-%d")
+        return self._at(row, "%Y-%m-%d") if self.dated else ""
+
+    @property
+    def dated(self) -> bool:
+        return self.at_ns is not None and bool((self.at_ns[-1:] >= CAPTURED_AT_MIN_NS).all())
 
     @property
     def zoned(self) -> str:
         """What places are times of; "" = no times."""
         if self.at_ns is None:
             return ""
-        return "hours:minutes:seconds after the first" if self._elapsed else str(self.zone)
+        return str(self.zone) if self.dated else "hours:minutes:seconds after the first"
 
     def iso(self, row: int) -> str | None:
         return None if self.at_ns is None else iso(int(self.at_ns[row]))
@@ -147,13 +151,9 @@ class Clock:
             last = last.removeprefix(f"{day} ")
         return f"between {first} and {last}"
 
-    @property
-    def _elapsed(self) -> bool:
-        return self.at_ns is not None and bool(self.at_ns[-1:] < CAPTURED_AT_MIN_NS)
-
     def _at(self, row: int, form: str) -> str:
         assert self.at_ns is not None
-        if not self._elapsed:
+        if self.dated:
             return datetime.fromtimestamp(int(self.at_ns[row]) // _NS, self.zone).strftime(form)
         seconds = int(self.at_ns[row] - self.at_ns[0]) // _NS
         return f"+{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"

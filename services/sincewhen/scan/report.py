@@ -87,7 +87,7 @@ def _compared(verdict: Verdict, clock: Clock) -> str:
         return ""
     first, last = (clock.place(row) for row in verdict.baseline_rows)
     pictures = int((verdict.states == BASELINE).sum())
-    said = f"Compared with the baseline, {pictures} pictures from {first} to {last}"
+    said = f"Compared with the baseline, {PICTURE.count(pictures)} from {first} to {last}"
     if not verdict.baseline.trials:
         return " ".join([f"{said}.", *(f"Caution. {caution}." for caution in cautions(verdict, clock))])
     best = "the longest stretch of this archive that stays the same. If you know a better one, name it with --baseline."
@@ -146,7 +146,7 @@ def _order(archive: Archive) -> str:
         "file": "by the file's time",
         "name": "by file name, because no usable time was found",
     }
-    return ", ".join(f"{count} {words[kind]}" for kind, count in archive.ordered_by.items() if count)
+    return ", ".join(f"{count:,} {words[kind]}" for kind, count in archive.ordered_by.items() if count)
 
 
 def _trials(verdict: Verdict) -> list[tuple[int, int, str]]:
