@@ -170,6 +170,10 @@ def load_model(model: str, side: int) -> Embedder:
     if model == "reference":
         return ReferenceModel(side)
     path = Path(model)
+    if not path.is_file():
+        raise ModelError(
+            f"a model is 'reference', or an .onnx or TorchScript file that is there; got {model}: name one"
+        )
     return OnnxModel(path, side) if path.suffix.lower() == ".onnx" else TorchScriptModel(path, side)
 
 

@@ -82,8 +82,13 @@ _SAME = [name for name in _Header.__struct_fields__ if name not in {"layers", "d
 
 
 def reference_sha(encoded: bytes) -> str:
-    """The name of an encoded set."""
-    return hashlib.sha256(encoded).hexdigest()[:16]
+    """The name of an encoded set: what it holds, whenever it was built and however packed. Raises ValueError."""
+    entries = _entries(encoded)
+    header = msgspec.structs.replace(_header(entries.pop("header", b"")), built_at_ns=limits.CAPTURED_AT_MIN_NS)
+    digest = hashlib.sha256(msgspec.json.encode(header))
+    for name in sorted(entries):
+        digest.update(name.encode() + entries[name])
+    return digest.hexdigest()[:16]
 
 
 def encode_reference(reference: ReferenceSet) -> bytes:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -14,10 +15,10 @@ from sincewhen_schemas.reference import encode_reference
 from sincewhen_testing.recorded import D, N, arrays, changed_rows
 from sincewhen_testing.references import pinned
 from sincewhen_testing.station import learned, stream
-from sincewhen_testing.streams import direction
+from sincewhen_testing.streams import direction, mixing
 
 
-def run(file: Path, *extra: str) -> tuple[int, str, dict[str, object]]:
+def run(file: Path, *extra: str) -> tuple[int, str, dict[str, Any]]:
     """Exit code, what it said on one line, the report."""
     out = file.parent / "out.json"
     result = CliRunner().invoke(main, ["backtest", str(file), "--arl0", "10000", "--json", str(out), *extra])
@@ -29,7 +30,7 @@ def run(file: Path, *extra: str) -> tuple[int, str, dict[str, object]]:
 def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
     code, text, report = run(arrays(tmp_path), "--golden", "2400")
     assert code == 0
-    assert set(report) == {"n", "d", "golden", "arl0", "refused", "alarms", "elapsed_s"}
+    assert set(report) == {"n", "d", "golden", "arl0", "refused", "alarms", "warnings", "elapsed_s"}
     assert report["refused"] is None
     alarms = report["alarms"]
     assert isinstance(alarms, list)
@@ -42,6 +43,18 @@ def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
     assert alarm["at"] < 2930
     assert alarm["cause"] == "unknown"
     assert "since row" in text
+
+
+def test_the_result_goes_to_standard_output_and_what_is_said_to_standard_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    line = ["backtest", str(arrays(tmp_path)), "--golden", "2400", "--arl0", "10000", "--json", "-"]
+    result = CliRunner().invoke(main, line)
+    assert result.exit_code == 0
+    assert len(json.loads(result.stdout)["alarms"]) == 1
+    assert "Alarm at row" in result.stderr
+    assert not (tmp_path / "-").exists()
 
 
 def test_too_few_golden_rows_are_no_error_but_a_reason(tmp_path: Path) -> None:
@@ -60,6 +73,17 @@ def test_too_few_golden_rows_are_no_error_but_a_reason(tmp_path: Path) -> None:
         ({"x": np.full((N, 4), np.nan)}, "the first is 0"),
         ({"x": np.where(np.arange(N) == 9, 1e39, 0.5)[:, None]}, "`x` is finite and within ±1e+15; 1 rows are not"),
         ({"t": np.arange(N)[::-1]}, "steps back; it does at row 1"),
+        (
+            {"x": changed_rows()[0] + 1e8},
+            "`x` varies far more than float32 rounds it; got a deviation of 1 about values of",
+        ),
+        (
+            {"x": (changed_rows()[0] + 1e8).astype(np.float32)},
+            "rounded to 8: subtract each column's mean, or scale `x`",
+        ),
+        ({"x": changed_rows()[0] * 1e-35}, "or scale `x`"),
+        ({"t": 1_760_000_000 + np.arange(N) / 25}, "usually 0.04 apart: multiply seconds by 10^9"),
+        ({"t": np.arange(N)}, "`t` is nanoseconds, rows at least 1000 apart; got 0..3399, usually 1 apart"),
         ({"t": np.arange(7)}, "`t` has one entry a row, 3400"),
         ({"t": np.full(N, np.nan)}, "`t` is epoch nanoseconds, finite and below 2^62; got NaN only"),
         ({"t": np.full(N, "2026-03-01")}, "`t` is numbers; got <U10"),
@@ -82,6 +106,45 @@ def test_bad_arrays_say_the_rule_the_value_and_the_way_out(
     assert code == 2
     assert words in text
     assert report == {}
+
+
+@pytest.mark.parametrize("scale", [2.0**-40, 2.0**-90, 2.0**30])
+def test_the_unit_of_the_numbers_does_not_matter(tmp_path: Path, scale: float) -> None:
+    rng = np.random.default_rng(4)
+    x = changed_rows()[0] @ mixing(rng, D, 80) + 0.3 * rng.standard_normal((N, 80))
+    x = x.astype(np.float32).astype(np.float64)
+    factors = rng.standard_normal((N, 2))
+    factors[2600:2700, 0] += 4
+    _, _, plain = run(arrays(tmp_path, x=x, factors=factors, lot=None), "--golden", "2400")
+    _, _, scaled = run(arrays(tmp_path, x=x * scale, factors=factors * scale, lot=None), "--golden", "2400")
+    assert len(plain["alarms"]) >= 2
+    assert {**scaled, "elapsed_s": 0} == {**plain, "elapsed_s": 0}
+
+
+def test_what_makes_a_profile_less_sure_is_said_on_the_terminal_in_the_report_and_as_json(tmp_path: Path) -> None:
+    page = tmp_path / "report.html"
+    factors = np.zeros((N, 2))
+    _, text, report = run(arrays(tmp_path, factors=factors), "--golden", "2400", "--report", str(page))
+    words = "factor:brightness is left out: it is one value in 100% of the golden frames"
+    assert f"Caution: {words}" in text
+    assert words in " ".join(report["warnings"])
+    assert words in page.read_text()
+
+
+def test_a_report_on_a_full_disk_is_told_and_ends_with_2(tmp_path: Path) -> None:
+    full = tmp_path / "report.html"
+    full.symlink_to("/dev/full")
+    code, text, _ = run(arrays(tmp_path), "--golden", "2400", "--report", str(full))
+    assert code == 2
+    assert "report.html can't be written" in text
+
+
+def test_rows_that_do_not_vary_say_so_in_words_that_fit_arrays(tmp_path: Path) -> None:
+    code, text, report = run(arrays(tmp_path, x=np.ones((N, 4)), confidence=None, factors=None), "--golden", "2400")
+    assert code == 0
+    assert "nothing_varies" in str(report["refused"])
+    assert "got none that does" in text
+    assert "agent" not in text
 
 
 def test_a_file_that_is_no_whole_archive_and_golden_rows_without_a_rest_are_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from sincewhen.cli.__main__ import main
 from sincewhen.profiles.profile import decode_profile, profile_sha
-from sincewhen_schemas.reference import encode_reference, reference_sha
+from sincewhen_schemas.reference import decode_reference, encode_reference, reference_sha
 from sincewhen_testing.references import pinned
 from sincewhen_testing.server import Server
 from sincewhen_testing.station import END, GOLDEN, ONSET, START_NS, STATION, STEP_NS, Recorded, batch, stream
@@ -198,6 +198,18 @@ def test_blind_time_is_listed_and_stands_on_the_page_of_the_incident_it_lies_in(
     page = plant.server.get(f"/incidents/{incident['id']}").text
     assert "Nobody monitored" in page
     assert f"view top: frames were lost on the way ({len(LOST)})" in page
+
+
+def test_a_set_that_is_built_again_keeps_its_sha_and_is_the_newest_and_an_older_copy_changes_nothing(
+    plant: Plant,
+) -> None:
+    first = decode_reference(plant.reference)
+    again = encode_reference(replace(first, built_at_ns=first.built_at_ns + 10**9))
+    for encoded in (again, plant.reference):
+        assert post(plant.server, encoded, plant.server.token).json()["sha"] == reference_sha(plant.reference)
+        newest, other = plant.server.get("/api/v1/references").json()
+        assert (newest["model_version"], newest["built_at"]) == ("1", "2025-06-15T15:06:41.000000Z")
+        assert other["model_version"] == "2"
 
 
 def iso(row: int) -> str:

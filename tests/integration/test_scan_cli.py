@@ -1,11 +1,14 @@
 """`sincewhen scan` as a user runs it: what it says where nothing can be judged, and what it refuses."""
 
 import json
+import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from click.testing import CliRunner, Result
+from numpy.typing import NDArray
 from PIL import Image
 
 from sincewhen.cli.__main__ import main
@@ -51,11 +54,26 @@ def test_a_few_photos_are_insufficient_with_the_reason_and_a_contact_sheet(folde
     assert "broken.jpg" in page
 
 
-def test_an_empty_folder_still_gets_a_report(tmp_path: Path) -> None:
+def test_a_folder_without_a_picture_is_bad_input(tmp_path: Path) -> None:
     (tmp_path / "archive").mkdir()
     result = scan(tmp_path / "archive")
+    assert result.exit_code == 2
+    assert "got none: name the folder that holds them" in " ".join(result.output.replace("│", "").split())
+
+
+def test_the_page_goes_to_standard_output_and_what_is_said_to_standard_error(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(folder.parent)
+    result = scan(folder, "--out", "-")
     assert result.exit_code == 0
-    assert "0 pictures can not be judged" in (tmp_path / "out" / "report.html").read_text()
+    assert result.stdout.startswith("<!doctype html>")
+    assert result.stdout.rstrip().endswith("</html>")
+    assert "can not be judged" in result.stderr
+    assert not (folder.parent / "-").exists()
+    both = scan(folder, "--out", "-", "--json", "-")
+    assert both.exit_code == 2
+    assert "--out and --json are different files" in " ".join(both.output.replace("│", "").split())
 
 
 def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder: Path) -> None:
@@ -63,18 +81,75 @@ def test_a_named_baseline_that_holds_too_little_is_refused_in_the_report(folder:
     index.write_text("path,captured_at\n" + "".join(f"{n}.png,2025-03-0{n + 1}T10:00\n" for n in range(4)))
     result = scan(folder, "--index", str(index), "--baseline", "2025-03-02..2025-03-03")
     assert result.exit_code == 0
-    assert "needs at least 550 golden frames; got 2" in " ".join(result.output.split())
+    assert "--baseline holds 2 of the 4 that can be judged: name a longer time" in " ".join(result.output.split())
+
+
+def test_a_named_baseline_without_a_picture_is_told_before_the_work_with_the_times_that_there_are(folder: Path) -> None:
+    index = folder / "index.csv"
+    index.write_text("path,captured_at\n" + "".join(f"{n}.png,2025-03-0{n + 1}T10:00\n" for n in range(4)))
+    zone = ("--index", str(index), "--tz", "Europe/Rome", "--model", "missing.pt")
+    result = scan(folder, *zone, "--baseline", "2024-03-02..2024-03-03")
+    assert result.exit_code == 2
+    said = " ".join(result.output.replace("│", "").split())
+    assert "got none, the archive lasts from 2025-03-01 10:00:00 to 2025-03-04 10:00:00 (Europe/Rome)" in said
+
+
+class Patches:
+    """A model that is quick: the means of 16 patches."""
+
+    name, version = "patches", "1"
+
+    def __call__(self, images: Sequence[Image.Image]) -> tuple[dict[str, NDArray[np.float32]], None]:
+        grey = np.stack([np.asarray(image.convert("L"), np.float32) for image in images])
+        return {"patches": grey.reshape(len(images), 4, 4, 4, 4).mean(axis=(2, 4)).reshape(len(images), 16)}, None
+
+
+def brightened(folder: Path, first: int, last: int) -> Path:
+    """1,200 pictures a second apart of noise, some of them brighter; their index."""
+    folder.mkdir()
+    rng = np.random.default_rng(5)
+    rows = ["path,captured_at"]
+    for number in range(1200):
+        patches = np.kron(rng.normal(0, 30, (4, 4)), np.ones((4, 4))) + (25 if first <= number < last else 0)
+        pixels = (128 + patches + rng.normal(0, 9, (16, 16))).clip(0, 255).astype(np.uint8)
+        Image.fromarray(pixels).save(folder / f"{number}.png", compress_level=1)
+        rows.append(f"{number}.png,{1_760_000_000 + number}")
+    (folder / "index.csv").write_text("\n".join(rows) + "\n")
+    return folder / "index.csv"
+
+
+def test_a_named_baseline_that_hides_a_change_is_doubted_on_the_console_in_the_page_and_as_json(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sincewhen.cli.scan.load_model", lambda *_: Patches())
+    index = brightened(tmp_path / "archive", 0, 100)
+    found = tmp_path / "scan.json"
+    times = "2025-10-09T08:53:20..2025-10-09T09:08:20"
+    result = scan(tmp_path / "archive", "--index", str(index), "--baseline", times, "--json", str(found))
+    assert result.exit_code == 0, result.output
+    words = (
+        r"changes in itself: of its 901 pictures 7\d\d stay the same, from 2025-10-09 08:55:\d\d to 2025-10-09 09:08:20"
+    )
+    page = (tmp_path / "out" / "report.html").read_text()
+    for said in (" ".join(result.output.split()), page, " ".join(json.loads(found.read_text())["warnings"])):
+        assert re.search(words, said), said
+        assert "A change inside of a baseline hides itself" in said, said
+    assert "Compared with the baseline, 901 pictures" in page
+    assert "No change found in 1,200 pictures, against a baseline that changes in itself" in page
 
 
 @pytest.mark.parametrize(
     ("extra", "words"),
     [
-        (("--baseline", "yesterday"), "--baseline is FROM..TO"),
-        (("--baseline", "2025-03-02..2025-03-01"), "FROM before TO"),
-        (("--baseline", "2025-03-01..2025-03-02"), "this archive has no usable times"),
+        (("--baseline", "yesterday"), "got 'yesterday': write it like 2025-03-01..2025-03-14"),
+        (("--baseline", "2025-03-02..2025-03-01"), "FROM before TO; got '2025-03-02..2025-03-01': swap them"),
+        (
+            ("--baseline", "2025-03-01..2025-03-02"),
+            "this archive has no usable times: name an --index with captured_at",
+        ),
         (("--tz", "Atlantis"), "--tz is an IANA name"),
         (("--index", "missing.csv"), "does not exist"),
-        (("--model", "missing.pt"), "missing.pt"),
+        (("--model", "missing.pt"), "TorchScript file that is there; got missing.pt: name one"),
         (("--arl0", "1"), "--arl0"),
         (("--arl0", "nan"), "a run length is a finite number of rows, at least 2; got nan"),
         (("--json", "/dev/full"), "/dev/full can't be written"),

@@ -107,6 +107,12 @@ def test_the_same_set_gives_the_same_bytes_and_name() -> None:
     assert encode_reference(reference()) == GOOD
     assert len(reference_sha(GOOD)) == 16
     assert reference_sha(encode_reference(replace(reference(), seed=4))) != reference_sha(GOOD)
+    again = encode_reference(replace(reference(), built_at_ns=1_800_000_000_000_000_000))
+    assert again != GOOD
+    assert reference_sha(again) == reference_sha(altered(lambda _: None)) == reference_sha(GOOD)
+    other = reference()
+    other.faults["head"][0, 0, 0, 0] += 1
+    assert reference_sha(encode_reference(other)) != reference_sha(GOOD)
 
 
 def test_a_field_of_a_later_release_is_ignored() -> None:

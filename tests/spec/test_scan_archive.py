@@ -127,6 +127,60 @@ def test_what_cannot_be_read_is_listed_with_the_reason(tmp_path: Path) -> None:
     assert "No such file" in archive.unreadable[1][1]
 
 
+def test_a_picture_counts_once_by_its_first_row_however_its_path_is_written(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    picture(tmp_path / "deep/b.png")
+    rows = ("a.png,1,L1", "./a.png,2,L2", f"{tmp_path}/a.png,3,L3", "deep/b.png,4,L4", "deep/../a.png,5,L5")
+    archive = read(tmp_path, index(tmp_path, "path,captured_at,lot", *rows))
+    assert [(item.name, item.context["lot"]) for item in archive.pictures] == [("a.png", "L1"), ("deep/b.png", "L4")]
+    assert [(item.reason, item.count) for item in archive.left_out] == [("named again", 3)]
+
+
+def test_a_path_out_of_the_folder_is_not_read_but_a_link_in_it_is_followed(tmp_path: Path) -> None:
+    picture(tmp_path / "other/a.png")
+    picture(tmp_path / "archive/b.png")
+    (tmp_path / "archive/link").symlink_to(tmp_path / "other")
+    rows = ("b.png", "link/a.png", "../other/a.png", f"{tmp_path}/other/a.png")
+    archive = read(tmp_path / "archive", index(tmp_path, "path", *rows))
+    assert names(archive) == ["b.png", "link/a.png"]
+    assert [name for name, _ in archive.unreadable] == ["../other/a.png", f"{tmp_path}/other/a.png"]
+    assert "lies outside of" in archive.unreadable[0][1]
+    assert archive.left_out == []
+
+
+def test_a_mask_that_another_column_names_is_not_missed_in_the_index(tmp_path: Path) -> None:
+    for name in ("a.png", "masks/a.png", "loose.png"):
+        picture(tmp_path / name)
+    archive = read(tmp_path, index(tmp_path, "path,mask,captured_at", f"a.png,masks/a.png,{START}"))
+    assert [(item.reason, item.count) for item in archive.left_out] == [("not in the index", 1)]
+
+
+@pytest.mark.parametrize(
+    ("lines", "words"),
+    [
+        (None, r"holds pictures \(png, jpg, bmp, tif, webp\); got none: name the folder"),
+        (["path,captured_at"], "names a picture a line in its column 'path'; got none: add lines"),
+        (
+            ["path", "a.png", "b.png"],
+            r"got 2 that can't be read, the first is a.png \(No such file.*the paths of .* start",
+        ),
+    ],
+)
+def test_an_archive_without_a_picture_is_refused_with_the_way_out(
+    tmp_path: Path, lines: list[str] | None, words: str
+) -> None:
+    (tmp_path / "notes.txt").write_text("no picture")
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path, None if lines is None else index(tmp_path, *lines))
+
+
+def test_without_times_the_way_to_them_depends_on_whether_there_is_an_index(tmp_path: Path) -> None:
+    for name in ("a.png", "b.png"):
+        picture(tmp_path / name)
+    assert "name an --index with captured_at" in read(tmp_path).warnings[-1]
+    assert "give captured_at in index.csv" in read(tmp_path, index(tmp_path, "path", "a.png", "b.png")).warnings[-1]
+
+
 def test_an_index_without_paths_is_refused_and_a_bad_time_falls_back(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     with pytest.raises(SourceError, match="has a column 'path'; got file"):

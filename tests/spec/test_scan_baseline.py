@@ -98,6 +98,11 @@ def test_too_few_rows_and_no_calm_stretch_say_what_is_needed() -> None:
     restless = find_baseline(recording(steps, 7), 1e4, Subject())
     assert isinstance(restless, NoBaseline)
     assert "the longest such stretch has" in restless.reason
+    assert "give them as the column lot of an --index" in restless.reason
+    lot = np.repeat([f"L{number // 2}" for number in range(12)], 100).astype(object)
+    named = find_baseline(recording(steps, 7, lot=lot), 1e4, Subject())
+    assert isinstance(named, NoBaseline)
+    assert "--index" not in named.reason
 
 
 def test_a_named_baseline_is_taken_or_refused_with_the_reason() -> None:
@@ -110,8 +115,40 @@ def test_a_named_baseline_is_taken_or_refused_with_the_reason() -> None:
     (alarm,) = taken.alarms
     assert alarm.known.since_low <= 900 <= alarm.known.since_high
     refused = given_baseline(item, 0, 100, 15_000, Subject())
+    assert taken.steady is None
     assert isinstance(refused, NoBaseline)
-    assert "got 100" in refused.reason
+    assert "--baseline holds 100 of the 1500 that can be judged: name a longer time" in refused.reason
+
+
+@pytest.mark.parametrize(("first", "last", "steady"), [(0, 300, (300, 1200)), (1060, 1200, (0, 1060))])
+def test_a_named_baseline_that_holds_a_change_says_which_part_of_it_stays_the_same(
+    first: int, last: int, steady: tuple[int, int]
+) -> None:
+    rng = np.random.default_rng(12)
+    latent = noise(rng, 1500, LATENT)
+    latent[first:last] += 3 * direction(rng, LATENT)
+    taken = given_baseline(recording(latent, 12), 0, 1200, 15_000, Subject())
+    assert isinstance(taken, Baseline)
+    assert taken.steady is not None
+    assert np.abs(np.subtract(taken.steady, steady)).max() <= 30
+
+
+@pytest.mark.parametrize("phi", [0.0, 0.5])
+def test_a_calm_named_baseline_is_not_doubted(phi: float) -> None:
+    for seed in range(20, 24):
+        latent = noise(np.random.default_rng(seed), 1500, LATENT, phi)
+        taken = given_baseline(recording(latent, seed), 100, 1300, 15_000, Subject())
+        assert isinstance(taken, Baseline)
+        assert taken.steady is None
+
+
+@pytest.mark.parametrize("stop", [1500, 1493])
+def test_a_named_baseline_that_leaves_nothing_to_judge_is_refused(stop: int) -> None:
+    refused = given_baseline(recording(noise(np.random.default_rng(13), 1500, LATENT), 13), 0, stop, 1e4, Subject())
+    assert isinstance(refused, NoBaseline)
+    assert (
+        f"--baseline holds {stop} of the 1500 pictures that can be judged: name a time that was calm" in refused.reason
+    )
 
 
 def test_segments_are_cut_where_the_mean_changes_and_nowhere_else() -> None:

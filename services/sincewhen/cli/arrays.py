@@ -1,5 +1,6 @@
 """FILE.npz of `sincewhen backtest` becomes a recording. What breaks a rule says the rule, the value, the way out."""
 
+import math
 import struct
 import zipfile
 import zlib
@@ -16,6 +17,9 @@ BAD_INPUT = 2
 LAYER = "x"
 _VALUE_MAX = 1e15  # its square fits float32
 _AT_NS_MAX = 2**62
+_STEP_MIN_NS = 1000  # between rows: nothing is faster, so times that close are of another unit
+_ROUNDING_MAX = 1e-5  # of the variance of `x`: SPE sees more
+_STEP_MIN = 1e-33  # of float32, down to which squares and inverses fit as well
 _ROW_NS = 10**9
 _NUMBERS, _NAMES = "biuf", "Uiu"  # numpy's kinds of types
 _UNREADABLE = (OSError, ValueError, EOFError, MemoryError, NotImplementedError, RuntimeError, zlib.error, struct.error)
@@ -40,21 +44,34 @@ def read_recording(file: Path, golden: int) -> Recording:
     n = len(x)
     if golden >= n:
         raise BadArrays(f"--golden is below the number of rows, {n}; got {golden}: leave rows to monitor")
-    with np.errstate(over="ignore"):
-        x = x.astype(np.float32)
-    wrong = np.flatnonzero(~(np.abs(x) <= _VALUE_MAX).all(axis=1))
-    if len(wrong):
-        raise BadArrays(
-            f"`x` is finite and within ±{_VALUE_MAX:g}; {len(wrong)} rows are not, the first is {wrong[0]}: "
-            "drop, repair or scale them"
-        )
     return Recording(
-        layers={LAYER: x},
+        layers={LAYER: _single(x, golden)},
         at_ns=_times(data["t"], n) if "t" in data else np.arange(n) * _ROW_NS,
         scalars=_scalars(data, n),
         lot=_lots(data["lot"], n) if "lot" in data else None,
         pauses="t" in data,
     )
+
+
+def _single(x: NDArray[Any], golden: int) -> NDArray[np.float32]:
+    """As float32, where that keeps what varies."""
+    with np.errstate(over="ignore"):
+        single: NDArray[np.float32] = x.astype(np.float32)
+    wrong = np.flatnonzero(~(np.abs(single) <= _VALUE_MAX).all(axis=1))
+    if len(wrong):
+        raise BadArrays(
+            f"`x` is finite and within ±{_VALUE_MAX:g}; {len(wrong)} rows are not, the first is {wrong[0]}: "
+            "drop, repair or scale them"
+        )
+    variance = x[:golden].var(axis=0, dtype=np.float64)
+    top = np.abs(single).max(axis=0)
+    steps = np.maximum(np.spacing(top), _STEP_MIN).astype(np.float64)
+    if np.sum(steps[variance > 0] ** 2) / 12 > _ROUNDING_MAX * variance.sum():
+        raise BadArrays(
+            f"`x` varies far more than float32 rounds it; got a deviation of {math.sqrt(variance.mean()):.2g} about "
+            f"values of up to {top.max():.2g}, rounded to {steps.max():.2g}: subtract each column's mean, or scale `x`"
+        )
+    return single
 
 
 def _arrays(file: Path) -> dict[str, NDArray[Any]]:
@@ -77,6 +94,13 @@ def _times(values: NDArray[Any], n: int) -> NDArray[np.int64]:
     back = np.diff(at_ns) < 0
     if back.any():
         raise BadArrays(f"`t` never steps back; it does at row {int(np.argmax(back)) + 1}: sort the rows by time")
+    steps = np.diff(values)
+    usual_ns = float(np.median(steps[steps > 0])) if (steps > 0).any() else _STEP_MIN_NS
+    if usual_ns < _STEP_MIN_NS:
+        raise BadArrays(
+            f"`t` is nanoseconds, rows at least {_STEP_MIN_NS} apart; got {_span(values)}, usually {usual_ns:g} apart: "
+            "multiply seconds by 10^9"
+        )
     return at_ns
 
 

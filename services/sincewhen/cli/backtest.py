@@ -12,13 +12,13 @@ from typing import Any
 import click
 
 from sincewhen.cli.arrays import LAYER, BadArrays, read_recording
-from sincewhen.cli.places import MADE, all_different, can_be_written, run_length, written
+from sincewhen.cli.places import MADE, OUTPUT, all_different, can_be_written, run_length, written
 from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
 from sincewhen.profiles.profile import Profile, decode_profile, encode_profile
 from sincewhen.profiles.streams import SQUARED
-from sincewhen.report.backtest import SUFFIXES, write
+from sincewhen.report.backtest import SUFFIXES, drawn
 from sincewhen.report.judged import judged_rows
 from sincewhen.report.words import ROW, Clock
 from sincewhen_schemas.reference import decode_reference, reference_sha
@@ -36,7 +36,9 @@ def _is_report(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.argument("file", type=_GIVEN)
 @click.option("--golden", type=click.IntRange(min=1), required=True, help="The first N rows are in control.")
 @click.option("--arl0", type=float, required=True, callback=run_length, help="Rows between false alarms in control.")
-@click.option("--json", "out", type=MADE, callback=can_be_written, help="Where to write the result.")
+@click.option(
+    "--json", "out", type=MADE, callback=can_be_written, help="Where to write the result, - for standard output."
+)
 @click.option("--report", type=MADE, callback=_is_report, help="A page (.html) or a figure (.png) of the result.")
 @click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
 @click.option("--reference", type=_GIVEN, help="A reference set of the same model: what changes look like, by name.")
@@ -79,6 +81,7 @@ def backtest(
         "arl0": arl0,
         "refused": result.refused,
         "alarms": [as_json(alarm) for alarm in result.alarms],
+        "warnings": [] if result.profile is None else list(result.profile.warnings),
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
@@ -87,8 +90,8 @@ def backtest(
         written(profile_out, encode_profile(profile))
     if report:
         clock = Clock(ROW, lambda row: f"row {row}", UTC, recording.at_ns if recording.pauses else None)
-        write(file, report, judged_rows(recording, golden, arl0, result), clock, golden)
-    _print(result)
+        written(report, drawn(file, report.suffix.lower(), judged_rows(recording, golden, arl0, result), clock, golden))
+    _print(result, quiet=OUTPUT in {out, profile_out})
 
 
 def as_json(alarm: Alarm) -> dict[str, Any]:
@@ -163,17 +166,21 @@ def _without_p_ramp(dating: Dating) -> dict[str, Any]:
     return {key: value for key, value in asdict(dating).items() if key != "p_ramp"}
 
 
-def _print(result: Result) -> None:
+def _print(result: Result, *, quiet: bool) -> None:
+    """On standard error where standard output is a file's."""
     if result.refused is not None:
         click.echo(f"No profile: {result.refused}", file=sys.stderr)
         return
+    for warning in () if result.profile is None else result.profile.warnings:
+        click.echo(f"Caution: {warning}", err=True)
     if not result.alarms:
-        click.echo("In control: no change found.")
+        click.echo("In control: no change found.", err=quiet)
     for alarm in result.alarms:
         known = alarm.known
         until = "" if alarm.until is None else f", until row {alarm.until}"
         cause = "" if alarm.cause == UNKNOWN else f", looks like {alarm.cause.replace('_', ' ')}"
         click.echo(
             f"Alarm at row {alarm.first.at}: {known.shape} change since row {known.since} "
-            f"[{known.since_low}..{known.since_high}]{until}{cause} ({alarm.status})"
+            f"[{known.since_low}..{known.since_high}]{until}{cause} ({alarm.status})",
+            err=quiet,
         )

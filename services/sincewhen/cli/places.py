@@ -8,12 +8,13 @@ import click
 
 ARL0_MIN = 2
 MADE = click.Path(dir_okay=False, path_type=Path)
+OUTPUT = Path("-")  # standard output; what is said to people then goes to standard error
 
 
 def can_be_written(_context: click.Context, _parameter: click.Parameter, path: Path | None) -> Path | None:
     """A callback of an option: the path, or what is wrong with it."""
-    if path is None:
-        return None
+    if path is None or path == OUTPUT:
+        return path
     folder = path.absolute().parent
     if not folder.is_dir():
         raise click.BadParameter(f"it names a file in a folder that is there; got {path}: make {folder} first")
@@ -37,7 +38,10 @@ def run_length(_context: click.Context, _parameter: click.Parameter, value: floa
 def written(path: Path, data: str | bytes) -> None:
     """Write a file, or end with what went wrong and exit code 2."""
     try:
-        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+        if path == OUTPUT:
+            click.echo(data, nl=False)
+        else:
+            path.write_bytes(data if isinstance(data, bytes) else data.encode())
     except OSError as error:
         raise click.UsageError(f"{path} can't be written ({error}): make room, or name another") from error
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sincewhen.cli.places import MADE, can_be_written, written
+from sincewhen.cli.places import MADE, OUTPUT, can_be_written, written
 from sincewhen.cli.query import ask, request, server_option
 
 
@@ -81,4 +81,4 @@ def export(sha: str, out: Path, server: str) -> None:
     """Write a profile to a file, for `sincewhen backtest --profile`."""
     body = request(server, "GET", "profiles", sha, "body").content
     written(out, body)
-    click.echo(f"{sha}: {len(body)} bytes to {out}")
+    click.echo(f"{sha}: {len(body)} bytes to {out}", err=out == OUTPUT)

@@ -16,27 +16,22 @@ from rich.console import Console
 from rich.progress import Progress, TextColumn
 
 from sincewhen.cli.backtest import as_json
-from sincewhen.cli.places import MADE, all_different, can_be_written, run_length, written
+from sincewhen.cli.places import MADE, OUTPUT, all_different, can_be_written, run_length, written
 from sincewhen.console.times import from_iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.processor.learn import Subject
-from sincewhen.report.words import PICTURE, Clock, headline, told
+from sincewhen.report.words import PICTURE, Clock, told
 from sincewhen.scan.archive import Archive, Picture, read_archive
 from sincewhen.scan.cache import FeatureCache
 from sincewhen.scan.features import Features, extract, model_key
 from sincewhen.scan.judge import Verdict, Window, judge
-from sincewhen.scan.report import page
+from sincewhen.scan.report import cautions, page, title
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
 from sincewhen_edge.sources.rows import SourceError, TimeForm
 
 FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
-OUTPUT = Path("-")
 _SHOWN = 5
-
-
-def _or_output(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    return path if path == OUTPUT else can_be_written(context, parameter, path)
 
 
 @click.command()
@@ -45,8 +40,15 @@ def _or_output(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.option("--model", default="reference", show_default=True, help="Or a TorchScript or ONNX file.")
 @click.option("--side", type=click.IntRange(32, 4096), default=IMAGE_SIDE, show_default=True, help="Pixels to it.")
 @click.option("--baseline", "given", metavar="FROM..TO", help="ISO dates or times; default: the longest calm stretch.")
-@click.option("--out", type=MADE, callback=can_be_written, default=Path("report.html"), show_default=True)
-@click.option("--json", "as_file", type=MADE, callback=_or_output, help="Also as JSON, - for standard output.")
+@click.option(
+    "--out",
+    type=MADE,
+    callback=can_be_written,
+    default=Path("report.html"),
+    show_default=True,
+    help="- for standard output.",
+)
+@click.option("--json", "as_file", type=MADE, callback=can_be_written, help="Also as JSON, - for standard output.")
 @click.option("--tz", default="UTC", show_default=True, help="Time zone of times that name none, and of the report.")
 @click.option("--arl0", type=float, callback=run_length, help="Pictures between false alarms; default: of 10 archives.")
 def scan(
@@ -70,8 +72,8 @@ def scan(
     window = None if given is None else _window(given, zone)
     try:
         archive = read_archive(directory, index, TimeForm(zone))
-        if window is not None and not archive.timed:
-            raise click.UsageError("--baseline is FROM..TO in time; this archive has no usable times: name an --index")
+        if window is not None:
+            _check(window, archive, zone, index)
         features, archive, subject = _features(archive, model, side)
     except (SourceError, ModelError) as error:
         raise click.UsageError(str(error)) from error
@@ -82,8 +84,8 @@ def scan(
     if as_file is not None:
         report = result(features, archive, verdict, clock)
         report["elapsed_s"] = round(time.monotonic() - started, 3)
-        _write(as_file, json.dumps(report, indent=2) + "\n")
-    _print(archive, verdict, clock, out, quiet=as_file == OUTPUT)
+        written(as_file, json.dumps(report, indent=2) + "\n")
+    _print(archive, verdict, clock, out, quiet=OUTPUT in {out, as_file})
 
 
 def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock) -> dict[str, Any]:
@@ -104,7 +106,11 @@ def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock)
             {"reason": item.reason, "count": item.count, "detail": item.detail}
             for item in (*archive.left_out, *verdict.left_out)
         ],
-        "warnings": archive.warnings,
+        "warnings": [
+            *cautions(verdict, clock),
+            *archive.warnings,
+            *(verdict.profile.warnings if verdict.profile else ()),
+        ],
     }
 
 
@@ -165,25 +171,33 @@ def _window(given: str, zone: tzinfo) -> Window:
     try:
         start, stop = (datetime.fromisoformat(text.strip()) for text in (first, last))
     except ValueError as error:
-        raise click.UsageError(f"--baseline is FROM..TO, ISO 8601 dates or times; got {given!r}") from error
+        rule = "--baseline is FROM..TO, two ISO 8601 dates or times"
+        raise click.UsageError(f"{rule}; got {given!r}: write it like 2025-03-01..2025-03-14") from error
     if len(last.strip()) == len("2025-01-01"):
         stop += timedelta(days=1, microseconds=-1)
     start, stop = (at if at.tzinfo else at.replace(tzinfo=zone) for at in (start, stop))
     if start >= stop:
-        raise click.UsageError(f"--baseline is FROM..TO with FROM before TO; got {given!r}")
+        raise click.UsageError(f"--baseline is FROM..TO with FROM before TO; got {given!r}: swap them")
     return Window(from_iso(start), from_iso(stop))
 
 
-def _write(where: Path, text: str) -> None:
-    if where == OUTPUT:
-        click.echo(text, nl=False)
-    else:
-        written(where, text)
+def _check(window: Window, archive: Archive, zone: tzinfo, index: Path | None) -> None:
+    """Before the work: a baseline lies where the archive has pictures."""
+    if not archive.timed:
+        way_out = "name an --index with captured_at" if index is None else f"add the column captured_at to {index}"
+        raise click.UsageError(f"--baseline is FROM..TO in time; this archive has no usable times: {way_out}")
+    at_ns = [picture.at_ns for picture in archive.pictures]
+    if not any(window.from_ns <= at <= window.to_ns for at in at_ns):
+        clock = _clock(archive.pictures, zone, timed=True)
+        raise click.UsageError(
+            f"--baseline holds pictures; got none, the archive lasts from {clock.place(0)} to "
+            f"{clock.place(len(at_ns) - 1)} ({zone}): name a time within"
+        )
 
 
 def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet: bool) -> None:
-    """The gist on the terminal; on standard error where standard output is the JSON."""
-    lines = [f"{headline(verdict, PICTURE)}{'.' if verdict.refused is None else ': ' + verdict.refused}"]
+    """The gist on the terminal; on standard error where standard output is a file's."""
+    lines = [f"{title(verdict)}{'.' if verdict.refused is None else ': ' + verdict.refused}"]
     if verdict.baseline_rows is not None:
         first, last = (clock.place(row) for row in verdict.baseline_rows)
         lines.append(f"Baseline: {first} .. {last}")
@@ -192,8 +206,9 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
         until = "still so in the last picture" if said.until is None else f"until {said.until}"
         lots = f"; lots {', '.join(said.lots)}" if said.lots else ""
         lines.append(f"- {said.headline} ({said.interval}), {until}; {PICTURE.count(said.rows)}{lots}")
-    lines += [f"Caution: {warning}" for warning in archive.warnings[:_SHOWN]]
+    lines += [f"Caution: {warning}" for warning in [*cautions(verdict, clock), *archive.warnings][:_SHOWN]]
     if archive.unreadable:
         lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")
-    lines.append(f"Report: {out}")
+    if out != OUTPUT:
+        lines.append(f"Report: {out}")
     click.echo("\n".join(lines), err=quiet)

@@ -25,7 +25,10 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def keep(runner: Runner, encoded: bytes) -> About:
-    """Check and keep a set; the same bytes again change nothing. Raises ValueError."""
+    """Check and keep a set; the same set built again becomes the newest, an older copy changes nothing.
+
+    Raises ValueError.
+    """
     reference = decode_reference(encoded)
     ahead = reference.built_at_ns - runner.now_ns()
     if ahead > CAPTURED_AHEAD_MAX_NS:  # it would stay the newest for ever
@@ -47,6 +50,9 @@ def keep(runner: Runner, encoded: bytes) -> About:
         causes=reference.causes,
         built_at_ns=reference.built_at_ns,
     )
+    for kept in listed(runner):
+        if kept.sha == about.sha and kept.built_at_ns >= about.built_at_ns:
+            return kept
     runner.log.put_reference(about.sha, msgspec.json.encode(about), encoded)
     return about
 

@@ -110,9 +110,9 @@ class SqliteLog:
             return [row[0] for row in self._db.execute("SELECT sha FROM bodies ORDER BY sha")]
 
     def put_reference(self, sha: str, about: bytes, value: bytes) -> None:
-        """Keep an encoded reference set under its address."""
+        """Keep an encoded reference set under its address, in the place of one that is there."""
         with self._lock:
-            self._transact([("INSERT OR IGNORE INTO reference_sets VALUES (?, ?, ?)", [(sha, about, value)])])
+            self._transact([("INSERT OR REPLACE INTO reference_sets VALUES (?, ?, ?)", [(sha, about, value)])])
 
     def reference(self, sha: str) -> bytes:
         """An encoded reference set. Raises KeyError where it is not there."""

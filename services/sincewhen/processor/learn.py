@@ -75,7 +75,8 @@ def build_profile(
     by_lot = codes is not None and lots_known(codes)
     trial = fit(golden.rows(first, second), bases, partings, by_lot=by_lot)
     if not trial.layers and not trial.scalars:
-        detail = "no embedding, factor, confidence or signal varies in the golden frames: check the agent's layers"
+        varies = "at least one embedding, factor, confidence or signal varies in the golden frames; got none that does"
+        detail = f"{varies}: take them while parts go by, and check what the model gives"
         return Refusal(RefusalReason.NOTHING_VARIES, detail)
     slow = _too_slow(trial, frames)
     if slow is not None:

@@ -28,9 +28,9 @@ def fit_basis(x: NDArray[np.float32], k: int) -> Basis:
     center = x.mean(axis=0, dtype=np.float64)
     wide = x.astype(np.float64) - center
     _, spread, axes = np.linalg.svd(wide, full_matrices=False)
-    rank = int(np.sum(spread > 1e-6 * max(float(spread[0]), 1e-12)))
+    rank = int(np.sum(spread > 1e-6 * spread[0]))
     k = max(1, min(k, rank))
-    deviation = np.maximum(spread[:k] / np.sqrt(len(x)), 1e-9)
+    deviation = np.maximum(spread[:k] / np.sqrt(len(x)), float(np.finfo(np.float32).tiny))
     components = axes[:k].T
     scores = wide @ (components / deviation)
     radius = float(np.median(np.linalg.norm(scores, axis=1)))
@@ -59,7 +59,8 @@ def apply_basis(
     t2, spe = np.empty(len(x)), np.empty(len(x))
     _squares(wide, scores, basis.deviation, t2, spe)
     coordinates = (_clip(scores, basis.clip_radius) - basis.offset) @ basis.rotate
-    return coordinates.astype(np.float32), np.log(np.maximum(t2, 1e-9)), np.log(np.maximum(spe, 1e-9))
+    nothing = 1e-9 * float(np.sum(basis.deviation.astype(np.float64) ** 2))  # of the golden variance: rounding
+    return coordinates.astype(np.float32), np.log(np.maximum(t2, 1e-9)), np.log(np.maximum(spe, nothing))
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})

@@ -25,7 +25,9 @@ def normal_scores(
     inside = np.interp(values, points, scores)
     spread = (points[-1] - points[0]) / max(float(scores[-1] - scores[0]), 1e-9)
     excess = np.clip(values - points[-1], 0, None) + np.clip(values - points[0], None, 0)
-    scored: NDArray[np.float64] = inside + np.clip(excess / max(float(spread), 1e-12), -beyond_max, beyond_max)
+    scored: NDArray[np.float64] = inside + np.clip(
+        excess / max(float(spread), float(np.finfo(float).tiny)), -beyond_max, beyond_max
+    )
     return scored
 
 

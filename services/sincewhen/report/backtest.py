@@ -19,13 +19,10 @@ _HOW = (
 )
 
 
-def write(file: Path, report: Path, verdict: Judged, clock: Clock, golden: int) -> None:
-    """Of the arrays in `file`; report ends in one of SUFFIXES."""
+def drawn(file: Path, suffix: str, verdict: Judged, clock: Clock, golden: int) -> bytes:
+    """Of the arrays in `file`, as a file of one of SUFFIXES."""
     canvas = Canvas(verdict, clock)
-    if report.suffix.lower() == ".png":
-        report.write_bytes(_figure(canvas, golden))
-    else:
-        report.write_text(_page(canvas, file, golden), encoding="utf-8")
+    return _figure(canvas, golden) if suffix == ".png" else _page(canvas, file, golden).encode()
 
 
 def _figure(canvas: Canvas, golden: int) -> bytes:
@@ -84,7 +81,6 @@ def _looked_at(canvas: Canvas, golden: int) -> dict[str, str]:
         "Golden": f"the first {golden:,}, taken to be in control",
         "False alarms": f"one in {verdict.arl0:,.0f} rows in control (ARL0), all streams together",
     }
-    profile = verdict.profile
-    if profile is not None and not any(profile.null(stream).lot_score_limit for stream in profile.streams):
-        said["Lots"] = "how lots differ by nature is unknown: the last 60 % of the golden rows need at least 10 lots"
+    if verdict.profile is not None and verdict.profile.warnings:
+        said["Cautions"] = "; ".join(verdict.profile.warnings)
     return said | ({"Not judged": ROW.count(left)} if left else {})

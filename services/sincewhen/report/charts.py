@@ -66,7 +66,8 @@ def evidence(verdict: Judged, stream: str) -> Chart:
     about = "" if stream.startswith("embedding:") else f" in {spoken(stream)}"
     return Chart(
         title=f"Evidence of a change{about}, ln Z",
-        note=f"Dashed: alarm at ln ARL0 = {limit:.1f}. While a change is open, only its end is looked for: no line.",
+        note=f"Dashed: alarm at ln ARL0 = {limit:.1f}. "
+        "While a change is open, its end and the next change are looked for: no line.",
         x=measured[rows].astype(np.float64),
         y=np.where(np.isnan(peaks), np.nan, np.fmax(peaks, _LN_Z_MIN)),
         low=None,

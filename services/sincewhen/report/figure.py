@@ -96,8 +96,8 @@ class Canvas:
 
     @property
     def _labels(self) -> float:
-        """Height below an axis: a time takes two lines."""
-        return _LABELS if self.clock.at_ns is None else _LABELS + _LINE
+        """Height below an axis: a date and its time take two lines."""
+        return _LABELS + _LINE if self.clock.dated else _LABELS
 
     def _axis(self, axes: Axes, span: tuple[int, int]) -> None:
         last = len(self.verdict.states) - 1

@@ -27,7 +27,7 @@ def render(canvas: Canvas, **said: Any) -> str:  # noqa: ANN401 - the template's
         unit=clock.unit,
         name=clock.name,
         span=(clock.place(0), clock.place(last)) if last >= 0 else None,
-        zone="" if clock.at_ns is None else str(clock.zone),
+        zone=clock.zoned,
         overview=None if verdict.refused else [canvas.time_line(width) for width in (WIDE, NARROW)],
         evidence=[(chart, _drawn(canvas, chart, verdict.alarms)) for chart in _evidence(canvas)],
         rows_shown=ROWS_SHOWN,
@@ -125,5 +125,4 @@ def about(profile: Profile, unit: Unit) -> dict[str, str]:
             f"{max(test.alarms.values(), default=0)} alarms in a stream, {test.alarms_max} allowed"
         ),
         "Streams": ", ".join(profile.streams),
-        "Cautions": "; ".join(profile.warnings) or "none",
     }

@@ -11,6 +11,7 @@ from sincewhen.console.times import iso
 from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm
 from sincewhen.report.judged import BASELINE, Judged, reach, surely_changed
+from sincewhen_schemas.limits import CAPTURED_AT_MIN_NS
 from sincewhen_schemas.messages import Shape
 
 EFFECT_MIN = 1.0  # times the spread of single baseline rows, from which a factor is named in a headline
@@ -90,7 +91,7 @@ def effects(alarm: Alarm, verdict: Judged) -> list[Effect]:
             middle = float(np.median(before))
             spread = float(np.median(np.abs(before - middle))) * _MAD_TO_SD
             moved = float(np.median(after)) - middle
-            found.append(Effect(stream, middle, middle + moved, moved / max(spread, 1e-9)))
+            found.append(Effect(stream, middle, middle + moved, moved / max(spread, float(np.finfo(float).tiny))))
     return sorted(found, key=lambda effect: -abs(effect.size))
 
 
@@ -111,20 +112,31 @@ class Clock:
     unit: Unit
     name: Callable[[int], str]
     zone: tzinfo
-    at_ns: NDArray[np.int64] | None  # (n,)
+    at_ns: NDArray[np.int64] | None  # (n,) epoch; before 2000 they are no dates but count from somewhere
 
     def place(self, row: int) -> str:
-        return self.name(row) if self.at_ns is None else self._local(row, "%Y-%m-%d %H:%M:%S")
+        return self.name(row) if self.at_ns is None else self._at(row, "%Y-%m-%d %H:%M:%S")
 
     def label(self, row: int) -> str:
         """Below an axis."""
         return self.place(row).replace(" ", "\n") if self.at_ns is not None else self.short(row)
 
     def short(self, row: int) -> str:
-        return self.name(row).partition(" (")[0] if self.at_ns is None else self._local(row, "%m-%d %H:%M")
+        return self.name(row).partition(" (")[0] if self.at_ns is None else self._at(row, "%m-%d %H:%M")
 
     def day(self, row: int) -> str:
-        return "" if self.at_ns is None else self._local(row, "%Y-%m-%d")
+        return self._at(row, "%Y-%m-%d") if self.dated else ""
+
+    @property
+    def dated(self) -> bool:
+        return self.at_ns is not None and bool((self.at_ns[-1:] >= CAPTURED_AT_MIN_NS).all())
+
+    @property
+    def zoned(self) -> str:
+        """What places are times of; "" = no times."""
+        if self.at_ns is None:
+            return ""
+        return str(self.zone) if self.dated else "hours:minutes:seconds after the first"
 
     def iso(self, row: int) -> str | None:
         return None if self.at_ns is None else iso(int(self.at_ns[row]))
@@ -133,15 +145,18 @@ class Clock:
         """The onset's interval."""
         low, high = alarm.known.since_low, alarm.known.since_high
         if low == high:
-            return f"exact to the {self.unit.one}"
+            return f"this {self.unit.one} alone"
         first, last = self.place(low), self.place(high)
-        if self.at_ns is not None and self.day(low) == self.day(high):
-            last = last.split(" ", 1)[1]
+        if (day := self.day(low)) == self.day(high):
+            last = last.removeprefix(f"{day} ")
         return f"between {first} and {last}"
 
-    def _local(self, row: int, form: str) -> str:
+    def _at(self, row: int, form: str) -> str:
         assert self.at_ns is not None
-        return datetime.fromtimestamp(int(self.at_ns[row]) // _NS, self.zone).strftime(form)
+        if self.dated:
+            return datetime.fromtimestamp(int(self.at_ns[row]) // _NS, self.zone).strftime(form)
+        seconds = int(self.at_ns[row] - self.at_ns[0]) // _NS
+        return f"+{seconds // 3600}:{seconds // 60 % 60:02}:{seconds % 60:02}"
 
 
 @dataclass(frozen=True, slots=True)

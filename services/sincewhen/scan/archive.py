@@ -6,6 +6,7 @@ time. A copied archive has file times of the copying: then the order is by name 
 
 import csv
 import math
+import os
 import re
 import struct
 from collections import Counter
@@ -22,6 +23,7 @@ from sincewhen_edge.sources.rows import SourceError, TimeForm
 
 PICTURES_MAX = 50_000  # of more, every k-th: 50,000 are half an hour of a small model on one core and 600 MB
 READ_ERRORS = (OSError, SyntaxError, ValueError, EOFError, struct.error, Image.DecompressionBombError)  # Pillow's
+_KINDS = "png, jpg, bmp, tif, webp"
 _BURST_NS, _COPIED_SPAN_NS = 100_000_000, 60 * 10**9
 _EXIF, _TAKEN, _SUBSECOND, _OFFSET = 0x8769, 36867, 37521, 36881
 
@@ -67,31 +69,31 @@ class Archive:
 
 
 def read_archive(directory: Path, index: Path | None, form: TimeForm) -> Archive:
-    """Find, date and order. With an index, its rows are the archive. Raises SourceError where the index is none."""
+    """Find, date and order. With an index, its rows are the archive. Raises SourceError where there is no picture."""
     found = sorted((p for p in directory.rglob("*") if p.suffix.lower() in SUFFIXES and p.is_file()), key=_natural)
     left_out: list[LeftOut] = []
     warnings: list[str] = []
+    unreadable: list[tuple[str, str]] = []
     if index is None:
         rows: list[tuple[Path, dict[str, str]]] = [(path, {}) for path in found]
     else:
-        rows = [(directory / row["path"], row) for row in _index(index, warnings)]
-        others = len({path.resolve() for path in found} - {path.resolve() for path, _ in rows})
-        if others:
-            left_out.append(LeftOut("not in the index", others, f"{index.name} does not name them"))
+        rows = _listed(directory, index, found, left_out, warnings, unreadable)
     every = max(1, math.ceil(len(rows) / PICTURES_MAX))
     kept = rows[::every]
     if every > 1:
         detail = f"a scan takes at most {PICTURES_MAX} pictures: one in {every} was taken"
         left_out.append(LeftOut("thinned out", len(rows) - len(kept), detail))
     pictures: list[Picture] = []
-    unreadable: list[tuple[str, str]] = []
     for path, row in kept:
         name = row.get("path") or str(path.relative_to(directory))
         try:
             pictures.append(_picture(path, name, row, form, warnings))
         except READ_ERRORS as error:
             unreadable.append((name, told(error, path)))
-    ordered, timed = _ordered(pictures, left_out, warnings)
+    if not pictures:
+        raise SourceError(_none_read(directory, index, unreadable))
+    way_out = "name an --index with captured_at" if index is None else f"give captured_at in {index.name}"
+    ordered, timed = _ordered(pictures, left_out, warnings, way_out)
     return Archive(ordered, timed, unreadable, left_out, warnings)
 
 
@@ -99,6 +101,52 @@ def told(error: BaseException, path: Path) -> str:
     """An error without the path, which is said beside it."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return text.replace(repr(str(path)), "the file") or type(error).__name__
+
+
+def _listed(
+    directory: Path,
+    index: Path,
+    found: list[Path],
+    left_out: list[LeftOut],
+    warnings: list[str],
+    unreadable: list[tuple[str, str]],
+) -> list[tuple[Path, dict[str, str]]]:
+    """The first row of each picture that the index names; paths are compared as written, so links are followed."""
+    root = _plain(directory.absolute())
+    rows: dict[Path, dict[str, str]] = {}
+    told_of: set[Path] = set()  # in any column: masks
+    twice = 0
+    for row in _index(index, warnings):
+        path = _plain(root / row["path"])
+        if not path.is_relative_to(root):
+            unreadable.append((row["path"], f"it lies outside of {directory}: scan a folder that holds it"))
+            continue
+        twice += path in rows
+        rows.setdefault(path, row)
+        told_of.update(_plain(root / value) for value in row.values() if Path(value).suffix.lower() in SUFFIXES)
+    if twice:
+        left_out.append(LeftOut("named again", twice, f"{index.name} names them before: the first row counts"))
+    unnamed = {path.resolve() for path in found if _plain(path.absolute()) not in told_of}
+    others = len(unnamed - {path.resolve() for path in rows})
+    if others:
+        left_out.append(LeftOut("not in the index", others, f"{index.name} does not name them"))
+    return list(rows.items())
+
+
+def _plain(path: Path) -> Path:
+    """Without `..`, whatever links are on the way."""
+    return Path(os.path.normpath(path))
+
+
+def _none_read(directory: Path, index: Path | None, unreadable: list[tuple[str, str]]) -> str:
+    if unreadable:
+        name, reason = unreadable[0]
+        way_out = "name another folder" if index is None else f"name the folder that the paths of {index} start from"
+        got = f"{len(unreadable)} that can't be read, the first is {name} ({reason})"
+        return f"{directory} holds pictures; got {got}: {way_out}"
+    if index is not None:
+        return f"{index} names a picture a line in its column 'path'; got none: add lines, or scan without --index"
+    return f"{directory} holds pictures ({_KINDS}); got none: name the folder that holds them"
 
 
 def _index(index: Path, warnings: list[str]) -> Iterator[dict[str, str]]:
@@ -148,7 +196,9 @@ def _exif_ns(file: Image.Image, form: TimeForm) -> int | None:
         return None
 
 
-def _ordered(pictures: list[Picture], left_out: list[LeftOut], warnings: list[str]) -> tuple[list[Picture], bool]:
+def _ordered(
+    pictures: list[Picture], left_out: list[LeftOut], warnings: list[str], way_out: str
+) -> tuple[list[Picture], bool]:
     """In order of time; by name where most times are of a copying, and then times say nothing."""
     by_name = sorted(pictures, key=lambda picture: _natural(picture.name))
     copied = _copied([picture.at_ns for picture in pictures if picture.clock == "file"])
@@ -159,7 +209,7 @@ def _ordered(pictures: list[Picture], left_out: list[LeftOut], warnings: list[st
             f"{undated} file times are equal or within seconds, as in a copied archive: they do not say when"
         )
     if undated > len(dated):
-        warnings.append("The order is by file name: name an --index with captured_at for times")
+        warnings.append(f"The order is by file name: {way_out} for times")
         return by_name, False
     if undated:
         left_out.append(LeftOut("no time", undated, "neither index nor EXIF time, and the file's is of a copying"))

@@ -31,11 +31,12 @@ GROUPS_MAX, GROUP_ROWS_MIN = 400, 8
 REGIME_ROWS_MIN = 250  # of a sku or recipe in the baseline: 100 of them in the 40 % that the means are fitted on
 _COMPONENTS, _PCA_ROWS_MAX = 16, 1000
 _BLOCKS_MIN = 17  # from which the noise at a block length is measured
-_MIXED_MIN = 0.05  # of a stretch, below which another one's false alarm would do
+_MIXED_MIN = 0.05  # of a stretch, below which a false alarm would do
 _STEP_CLIP = 3.0  # noise units: changes are no noise
 _CLIP = 8.0  # noise units: one strange group is no segment
 _MAD_TO_SD = 1.4826
 _CHANGES = "it changes in itself"
+_LOOK = "leave it out to have the longest calm stretch looked for"
 _WHY = {
     RefusalReason.TOO_FEW_FRAMES: "too few pictures",
     RefusalReason.NOTHING_VARIES: "all pictures are the same",
@@ -66,6 +67,7 @@ class Baseline:
     alarms: list[Alarm]  # of the whole recording by this profile
     bursts: list[Alarm]  # too short to be changes: a few strange pictures in a row
     trials: tuple[Trial, ...] = ()
+    steady: tuple[int, int] | None = None  # of a named one that changes in itself: the longest stretch that does not
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,10 +79,29 @@ class NoBaseline:
 
 
 def given_baseline(recording: Recording, start: int, stop: int, arl0: float, subject: Subject) -> Baseline | NoBaseline:
-    """The stretch that somebody named, if a profile can be learned from it."""
+    """The stretch that somebody named, if a profile can be learned from it and it leaves rows to judge.
+
+    A change inside of it hides itself: so its own longest stable stretch is looked for, and told where that is shorter.
+    """
+    if stop - start < FRAMES_MIN:
+        return NoBaseline(
+            f"a baseline has at least {FRAMES_MIN} pictures; --baseline holds {stop - start} of the {recording.n} that "
+            f"can be judged: name a longer time, or {_LOOK}"
+        )
+    if recording.n - (stop - start) < 1 << LEVEL_MIN:
+        return NoBaseline(
+            f"a named baseline is taken to be in control, and what lies outside of it is judged; --baseline holds "
+            f"{stop - start} of the {recording.n} pictures that can be judged: name a time that was calm, or {_LOOK}"
+        )
     learned = _Learner(recording, arl0, subject, []).learned(start, stop)
     if isinstance(learned, Refusal):
-        return NoBaseline(learned.detail, (Trial(start, stop, _WHY[learned.reason]),))
+        reason = f"{learned.detail}; or name another --baseline, or {_LOOK}"
+        return NoBaseline(reason, (Trial(start, stop, _WHY[learned.reason]),))
+    inside = find_baseline(recording.take(slice(start, stop)), arl0, subject)
+    if isinstance(inside, NoBaseline):
+        return replace(learned, steady=(start, start))
+    if inside.stop - inside.start < (1 - _MIXED_MIN) * (stop - start):
+        return replace(learned, steady=(start + inside.start, start + inside.stop))
     return learned
 
 
@@ -111,7 +132,7 @@ def find_baseline(recording: Recording, arl0: float, subject: Subject) -> Baseli
             whole = [one for one in accepted if not _is_mixed(recording, one, accepted)]
             best = max(whole or accepted, key=lambda baseline: baseline.stop - baseline.start)
             return replace(best, trials=tuple(trials))
-    return NoBaseline(_no_stretch(longest, trials), tuple(trials))
+    return NoBaseline(_no_stretch(longest, trials, lots=recording.lot is not None), tuple(trials))
 
 
 def stretches(means: Floats, gain: float) -> list[tuple[int, int]]:
@@ -308,7 +329,7 @@ def _summary(recording: Recording) -> Floats:
     return clipped
 
 
-def _no_stretch(longest: int, trials: list[Trial]) -> str:
+def _no_stretch(longest: int, trials: list[Trial], *, lots: bool) -> str:
     if not trials:
         found = f"the longest such stretch has {longest}"
     else:
@@ -316,5 +337,5 @@ def _no_stretch(longest: int, trials: list[Trial]) -> str:
         found = f"{len(trials)} were tried and none is one ({reasons})"
     return (
         f"a baseline needs at least {FRAMES_MIN} pictures in a row that stay the same; {found}: add pictures of a calm "
-        "time, and where lots differ by nature name them in an --index"
+        f"time{'' if lots else ', and where lots differ by nature give them as the column lot of an --index'}"
     )

@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.report.figure import Canvas
 from sincewhen.report.judged import BASELINE, surely_changed
 from sincewhen.report.page import ILLUSTRATED_MAX, ROWS_SHOWN, about, change, render
@@ -41,7 +42,7 @@ def page(
     sheet = verdict.refused is not None or not verdict.alarms
     return render(
         canvas,
-        headline=headline(verdict, PICTURE),
+        headline=title(verdict),
         source=f"scan of {folder}",
         untimed="in the order of file names: no usable times",
         compared=_compared(verdict, clock),
@@ -50,7 +51,7 @@ def page(
             for number in range(1, len(verdict.alarms) + 1)
         ],
         sheet=_shown(_evenly(len(pictures)), pictures, clock) if sheet else [],
-        looked_at=_looked_at(archive, verdict),
+        looked_at=_looked_at(archive, verdict, clock),
         unreadable=archive.unreadable,
         method={**method, **_method(verdict, clock)},
         how=_HOW,
@@ -58,14 +59,37 @@ def page(
     )
 
 
+def title(verdict: Verdict) -> str:
+    """The gist in one line."""
+    baseline = verdict.baseline
+    doubted = isinstance(baseline, Baseline) and baseline.steady is not None
+    return headline(verdict, PICTURE) + (", against a baseline that changes in itself" if doubted else "")
+
+
+def cautions(verdict: Verdict, clock: Clock) -> list[str]:
+    """What makes this verdict less sure, in sentences."""
+    baseline = verdict.baseline
+    if not isinstance(baseline, Baseline) or baseline.steady is None:
+        return []
+    first, stop = baseline.steady
+    if first < stop:
+        ends = " to ".join(clock.place(int(verdict.judged[row])) for row in (first, stop - 1))
+        steady = f"{stop - first:,} stay the same, from {ends}"
+    else:
+        steady = f"no {FRAMES_MIN} in a row stay the same"
+    said = f"The named baseline changes in itself: of its {PICTURE.count(baseline.stop - baseline.start)} {steady}"
+    hides = "A change inside of a baseline hides itself and whatever is like it"
+    return [f"{said}. {hides}: name a time that stays the same, or leave --baseline out"]
+
+
 def _compared(verdict: Verdict, clock: Clock) -> str:
     if verdict.baseline_rows is None:
         return ""
     first, last = (clock.place(row) for row in verdict.baseline_rows)
     pictures = int((verdict.states == BASELINE).sum())
-    said = f"Compared with the baseline, {pictures} pictures from {first} to {last}"
+    said = f"Compared with the baseline, {PICTURE.count(pictures)} from {first} to {last}"
     if not verdict.baseline.trials:
-        return f"{said}."
+        return " ".join([f"{said}.", *(f"Caution. {caution}." for caution in cautions(verdict, clock))])
     best = "the longest stretch of this archive that stays the same. If you know a better one, name it with --baseline."
     return f"{said}: {best}"
 
@@ -100,11 +124,12 @@ def _columns(pictures: list[Picture], clock: Clock) -> list[tuple[str, list[str]
     return [(title, [p.context.get(name, "") for p in pictures] if name else days) for name, title in _CONTEXT]
 
 
-def _looked_at(archive: Archive, verdict: Verdict) -> list[tuple[str, str]]:
-    more = len(archive.warnings) - ROWS_SHOWN
+def _looked_at(archive: Archive, verdict: Verdict, clock: Clock) -> list[tuple[str, str]]:
+    warnings = [*cautions(verdict, clock), *archive.warnings]
+    more = len(warnings) - ROWS_SHOWN
     return [
         ("Order", _order(archive) or "no picture found"),
-        *(("Caution", warning) for warning in archive.warnings[:ROWS_SHOWN]),
+        *(("Caution", warning) for warning in warnings[:ROWS_SHOWN]),
         *([("Caution", f"{more} more of this kind")] if more > 0 else []),
         *(
             ("Not judged", f"{PICTURE.count(item.count)} ({item.reason}): {item.detail}")
@@ -121,7 +146,7 @@ def _order(archive: Archive) -> str:
         "file": "by the file's time",
         "name": "by file name, because no usable time was found",
     }
-    return ", ".join(f"{count} {words[kind]}" for kind, count in archive.ordered_by.items() if count)
+    return ", ".join(f"{count:,} {words[kind]}" for kind, count in archive.ordered_by.items() if count)
 
 
 def _trials(verdict: Verdict) -> list[tuple[int, int, str]]:
@@ -136,6 +161,7 @@ def _method(verdict: Verdict, clock: Clock) -> dict[str, str]:
     said = {"Pictures between false alarms (ARL0)": f"{verdict.arl0:.0f}, all streams together"}
     if isinstance(verdict.baseline, Baseline):
         said |= about(verdict.baseline.profile, PICTURE)
+        said["Cautions"] = "; ".join(verdict.baseline.profile.warnings) or "none"
     said["Release"] = version("sincewhen")
-    said["Times"] = "none" if clock.at_ns is None else str(clock.zone)
+    said["Times"] = clock.zoned or "none"
     return said
