@@ -88,7 +88,7 @@ def given_baseline(recording: Recording, start: int, stop: int, arl0: float, sub
             f"a baseline has at least {FRAMES_MIN} pictures; --baseline holds {stop - start} of the {recording.n} that "
             f"can be judged: name a longer time, or {_LOOK}"
         )
-    if recording.n - (stop - start) < 1 << LEVEL_MIN:
+    if recording.n - (stop - start) < BLIND_MIN:
         return NoBaseline(
             f"a named baseline is taken to be in control, and what lies outside of it is judged; --baseline holds "
             f"{stop - start} of the {recording.n} pictures that can be judged: name a time that was calm, or {_LOOK}"
