@@ -69,6 +69,17 @@ def test_a_change_is_dated_and_its_end_too() -> None:
     assert abs(ended.until - 899) <= 5
 
 
+def test_what_comes_back_at_once_was_not_short() -> None:
+    null, x, lots = stream(14, until=530)
+    away = x[400:530].mean(axis=0)
+    x[580:] += away
+    events = run(null, x, lots, [], through_bytes=False)
+    over = next(event for event in events if event.status == "ended")
+    assert (over.shape, over.ordinal) == ("transient", 0)
+    last = events[-1]
+    assert (last.ordinal, last.until, last.shape) == (0, None, "abrupt")
+
+
 def test_a_later_change_is_an_event_of_its_own() -> None:
     rng = np.random.default_rng(13)
     null, x, lots = stream(13, until=700)

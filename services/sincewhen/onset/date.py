@@ -91,9 +91,13 @@ def date_onset(
     evidence = float(logsumexp(joint))
     posterior = np.exp(joint - evidence)
     p_ramp = float(min(1.0, posterior[1:].sum()))
-    shape: Shape = "abrupt" if p_ramp < _ABRUPT_BELOW else "gradual" if p_ramp > _GRADUAL_ABOVE else "undecided"
     low, since, high = _quantiles(posterior.sum(axis=0), starts, widths)
-    return Onset(since, low, high, shape, p_ramp, evidence, contradicted)
+    return Onset(since, low, high, shape_of(p_ramp), p_ramp, evidence, contradicted)
+
+
+def shape_of(p_ramp: float) -> Shape:
+    """What a lasting change is called, by the probability that it was no step."""
+    return "abrupt" if p_ramp < _ABRUPT_BELOW else "gradual" if p_ramp > _GRADUAL_ABOVE else "undecided"
 
 
 def interval(posterior: Floats) -> tuple[int, int, int]:

@@ -7,6 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from sincewhen.onset.date import shape_of
 from sincewhen.processor.past import Like
 from sincewhen_schemas.messages import DatingStatus, Shape
 
@@ -70,6 +71,7 @@ class Event:
             self,
             version=self.version + 1,
             status=self.dating,
+            shape=shape_of(self.p_ramp),
             at=at,
             at_ns=at_ns,
             until=None,
