@@ -13,11 +13,13 @@ from benchmarks.spread import Spread, run_length, share
 from benchmarks.streams import KINDS
 from benchmarks.subjects.onset import CHANGES
 from benchmarks.tables.detection import ARL0, SIZES, limit_of, of
+from benchmarks.work import Found
 
 _METHODS = {
     "line": "line: direction known", "line of size": "line: only size known", "blind": "blind", "library": "library",
     "library + scale": "library + scale", "mewma": "MEWMA bank", "ocd": "ocd",
 }  # fmt: skip
+_STATUSES = {"confirmed": "50 frames after the alarm", "refined": "200"}
 _LEVELS = {"stream": "one stream", "product": "whole product", "mewma": "MEWMA bank"}
 
 
@@ -81,22 +83,28 @@ def _run_length(book: Book) -> Figure | None:
 
 
 def _coverage(book: Book) -> Figure | None:
-    known = [change for change in CHANGES if book.of("onset", kind=change[0], shape=change[1], size=change[2])]
+    known = [change for change in CHANGES if _dated(book, "stream", *change)]
     if not known:
         return None
     figure = Figure(figsize=(9, 3.6))
     axes = figure.subplots()
-    for shift, (status, label) in enumerate({"confirmed": "50 frames after the alarm", "refined": "200"}.items()):
+    drawn = [(level, status) for level in ("stream", "product") for status in _STATUSES]
+    for shift, (level, status) in enumerate(drawn):
         spreads = []
-        for kind, shape, size in known:
-            covered = pooled(book.of("onset", kind=kind, shape=shape, size=size), f"{status} covered")
+        for change in known:
+            covered = pooled(_dated(book, level, *change), f"{status} covered")
             spreads.append(share(float(covered.sum()), len(covered)))
-        _dots(axes, [place + 0.2 * (shift - 0.5) for place in range(len(known))], spreads, label, line=False)
+        label = f"{_LEVELS[level]}, {_STATUSES[status]}"
+        _dots(axes, [place + 0.15 * (shift - 1.5) for place in range(len(known))], spreads, label, line=False)
     axes.axhline(0.95, color="grey", lw=0.8)
     axes.set(ylabel="coverage of the 95 % interval", ylim=(0.5, 1.01))
     axes.set_xticks(range(len(known)), [f"{shape}\n{size:g}\n{kind}" for kind, shape, size in known], fontsize=7)
     axes.legend(fontsize=7)
     return figure
+
+
+def _dated(book: Book, level: str, kind: str, shape: str, size: float) -> list[Found]:
+    return book.of("onset", level=level, kind=kind, shape=shape, size=size)
 
 
 def _dots(axes: Axes, x: list[float], spreads: list[Spread], label: str, *, line: bool) -> None:

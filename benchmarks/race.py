@@ -20,7 +20,8 @@ from sincewhen.detect.esr import Esr
 from sincewhen.profiles.scalar import fit_quantiles, normal_scores
 from sincewhen_testing.streams import direction
 
-GOLDEN, DIMS, KNOWN, COSINE = 5000, 128, 32, 0.9
+GOLDEN, KNOWN, COSINE = 5000, 32, 0.9
+DIMS = 128  # of the design's rows; details have others
 STRETCH, BEFORE, AFTER_MAX = 5000, 300, 1200
 SPARSE = 4  # coordinates of a sparse change
 CLASS_SHARES, CLASS_AWAY = (0.05, 0.3), 5.0  # of frames of another class, which lie so far away
@@ -42,7 +43,8 @@ class Setting:
 
     @staticmethod
     def learn(rng: np.random.Generator, cell: Cell) -> "Setting":
-        golden, other = simulated(cell.get("kind", str), rng, GOLDEN, DIMS), direction(rng, DIMS)
+        dims = cell.get("dims", int)
+        golden, other = simulated(cell.get("kind", str), rng, GOLDEN, dims), direction(rng, dims)
         if cell.get("change", str) == "class mix":
             golden.x[:] += _of_class(rng, np.full(GOLDEN, CLASS_SHARES[0]))[:, None] * other
         stream = learned(golden)
@@ -52,7 +54,11 @@ class Setting:
         return Setting(rng, stream, scores, quantiles, other)
 
     def __post_init__(self) -> None:
-        self.known = np.array([direction(self.rng, DIMS) for _ in range(KNOWN)], np.float32)
+        self.known = np.array([direction(self.rng, self.dims) for _ in range(KNOWN)], np.float32)
+
+    @property
+    def dims(self) -> int:
+        return len(self.stream.mean)
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,14 +152,14 @@ def truth_of(change: str, size: float, setting: Setting) -> Truth:
     `in ramp SHAPE` grows in the library.
     """
     rng = setting.rng
-    away = direction(rng, DIMS)
+    away = direction(rng, setting.dims)
     if change.split(" ", maxsplit=1)[0] == "in":
         known = setting.known[rng.integers(KNOWN)].astype(np.float64)
         across = away - (away @ known) * known
         away = COSINE * known + math.sqrt(1 - COSINE**2) * across / np.linalg.norm(across)
     elif change == "sparse":
-        away = np.zeros(DIMS)
-        away[rng.choice(DIMS, SPARSE, replace=False)] = rng.choice([-1, 1], SPARSE) / math.sqrt(SPARSE)
+        away = np.zeros(setting.dims)
+        away[rng.choice(setting.dims, SPARSE, replace=False)] = rng.choice([-1, 1], SPARSE) / math.sqrt(SPARSE)
     if change == "scale":
         return Truth(away, 0.0, factor=size)
     if "ramp " in change:
@@ -168,7 +174,7 @@ def calm(cell: Cell) -> Figures:
     truth = truth_of(cell.get("change", str), cell.get("size", float), setting)
     greatest = []
     for _ in range(stretches):
-        x = simulated(cell.get("kind", str), setting.rng, cell.get("frames", int), DIMS).x
+        x = simulated(cell.get("kind", str), setting.rng, cell.get("frames", int), setting.dims).x
         greatest.append(float(METHODS[method](x, setting, truth).max()))
     return {"greatest": greatest, "frames": [cell.get("frames", int)] * stretches}
 
@@ -180,7 +186,7 @@ def changed(cell: Cell) -> Figures:
     found: Figures = {"before": [], "run": [], "at": [], "value": []}
     for run in range(cell.get("runs", int)):
         truth = truth_of(change, size, setting)
-        x = simulated(cell.get("kind", str), setting.rng, BEFORE + AFTER_MAX, DIMS).x
+        x = simulated(cell.get("kind", str), setting.rng, BEFORE + AFTER_MAX, setting.dims).x
         at = _apply(x, change, truth, setting)
         path = METHODS[method](x[at >= 0], setting, truth)
         after = at[at >= 0] >= BEFORE

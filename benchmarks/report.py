@@ -11,6 +11,7 @@ from benchmarks.cell import Effort
 from benchmarks.plots import draw
 from benchmarks.sources import reached_sha
 from benchmarks.subjects import MODULES
+from benchmarks.subjects.story import STRENGTHS
 from benchmarks.tables import detection, plant, telling
 from benchmarks.work import Found
 
@@ -43,7 +44,11 @@ def _text(book: Book, rows: list[Row], plots: list[str], missing: int, effort: E
         f"without a target: {counts[NONE]}. Intervals are 90 %: bootstrap over profiles, Clopper-Pearson of shares, "
         "Poisson of counts. A median of whole frames may have an interval of one value."
     )
-    apart = f"Held out from any tuning: products {', '.join(held_out.PRODUCTS)}, faults {', '.join(held_out.FAULTS)}."
+    apart = (
+        f"Held out from any tuning: products {', '.join(held_out.PRODUCTS)}, faults {', '.join(held_out.FAULTS)}. Like "
+        "every fault these two are in each station's library, but for the rows that say off the library. Real faults "
+        f"have strengths between the library's whole ones: {', '.join(f'{strength:g}' for strength in STRENGTHS)}."
+    )
     body = _table([list(HEAD), *([str(value) for value in astuple(row)] for row in rows)])
     lines = ["# Measured", "", head, "", met, "", apart, "", *body]
     for name in plots:

@@ -2,6 +2,7 @@
 
 import functools
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -27,12 +28,16 @@ def there() -> bool:
 
 
 @functools.cache
-def profile_of(product: str, golden: int) -> Profile:
-    """Learned as a plant would: the frames in order with their lots and factors, the station's own reference set."""
+def profile_of(product: str, golden: int, without: str = "") -> Profile:
+    """Learned as a plant would: the frames in order with their lots and factors, the station's own reference set.
+
+    without: a cause that the set lacks.
+    """
     subject = Subject(STATION, "main", ReferenceModel.name, ReferenceModel.version)
-    learned = build_profile(
-        recording(real.stream(product, golden, _GOLDEN_SEED)).golden(), subject, _reference(product)
-    )
+    reference = _reference(product)
+    if without:
+        reference = _less(reference, without)
+    learned = build_profile(recording(real.stream(product, golden, _GOLDEN_SEED)).golden(), subject, reference)
     assert isinstance(learned, Profile), (product, learned)
     return learned
 
@@ -40,6 +45,17 @@ def profile_of(product: str, golden: int) -> Profile:
 def recording(seen: real.Stream) -> Recording:
     scalars = {f"factor:{name}": values for name, values in seen.factors.items()}
     return Recording(seen.layers, np.arange(len(seen.lot)) * 10**9, scalars, seen.lot.astype(str).astype(object))
+
+
+def _less(reference: ReferenceSet, cause: str) -> ReferenceSet:
+    kept = [number for number, name in enumerate(reference.causes) if name != cause]
+    decided = reference.decision_faults
+    return replace(
+        reference,
+        causes=tuple(reference.causes[number] for number in kept),
+        faults={layer: values[kept] for layer, values in reference.faults.items()},
+        decision_faults=None if decided is None else decided[kept],
+    )
 
 
 def _reference(product: str) -> ReferenceSet:

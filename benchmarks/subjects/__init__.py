@@ -6,7 +6,20 @@ from benchmarks.cell import Cell, Effort
 
 SUBJECTS = {
     name: f"benchmarks.subjects.{name}"
-    for name in ("arl", "delay", "ramps", "scalar", "onset", "end", "lots", "names", "images", "pages", "cost")
+    for name in (
+        "arl",
+        "delay",
+        "ramps",
+        "scalar",
+        "onset",
+        "end",
+        "lots",
+        "irregular",
+        "names",
+        "images",
+        "pages",
+        "cost",
+    )
 }
 ASKED_FOR = {"alibi": "benchmarks.subjects.alibi"}
 PARTS = {name: f"benchmarks.subjects.{name}" for name in ("calm", "story", "quiet")}  # of several subjects

@@ -1,7 +1,10 @@
-"""Delay of steps: at Z >= ARL0 = 10,000 and at equal realised ARL, against lines, MEWMA and ocd; d = 128."""
+"""Delay of steps: at Z >= ARL0 = 10,000 and at equal realised ARL, against lines, MEWMA and ocd; d = 128.
+
+Details, at Z >= ARL0 only where d is another: displacements of .5 to 5, d = 64 and 512.
+"""
 
 from benchmarks.cell import Cell, Effort
-from benchmarks.race import OF_TRUTH, STRETCH
+from benchmarks.race import DIMS, OF_TRUTH, STRETCH
 from benchmarks.race import changed as measure
 
 __all__ = ["calm_cells", "cells", "measure"]
@@ -12,6 +15,8 @@ RACES = {
     "in": ("blind", "library", "library + scale", "mewma"),
     "sparse": ("blind", "library + scale", "mewma", "ocd"),
 }
+SIZES_BESIDE, DIMS_BESIDE = (0.5, 4.0, 5.0), (64, 512)
+METHODS_BESIDE = {"off": "blind", "in": "library"}
 CORRELATED = ("blind", "library", "mewma")  # raced at lag-1 correlation .9 too
 _OCD_STRETCHES, _OCD_FRAMES = 6, 1000
 
@@ -31,11 +36,18 @@ def cells(effort: Effort) -> list[Cell]:
             for change in ("off", "in")
             for method in CORRELATED
         ]
-    return [*calm_cells(found, effort), *found]
+    beside = [
+        _changed(repetition, "ar 0", change, size, method, runs, dims)
+        for repetition in range(effort.pick(0, 1, 3))
+        for dims in (DIMS, *DIMS_BESIDE)
+        for size in (SIZES_BESIDE if dims == DIMS else sorted((*SIZES, *SIZES_BESIDE)))
+        for change, method in METHODS_BESIDE.items()
+    ]
+    return [*calm_cells(found, effort), *found, *beside]
 
 
-def _changed(repetition: int, kind: str, change: str, size: float, method: str, runs: int) -> Cell:
-    return Cell.of("delay", repetition, kind=kind, change=change, size=size, method=method, runs=runs)
+def _changed(repetition: int, kind: str, change: str, size: float, method: str, runs: int, dims: int = DIMS) -> Cell:
+    return Cell.of("delay", repetition, kind=kind, change=change, size=size, method=method, runs=runs, dims=dims)
 
 
 def calm_cells(found: list[Cell], effort: Effort) -> list[Cell]:
@@ -59,6 +71,7 @@ def calm_cells(found: list[Cell], effort: Effort) -> list[Cell]:
                 method=method,
                 change=change,
                 size=size,
+                dims=DIMS,
                 stretches=stretches,
                 frames=frames,
             )

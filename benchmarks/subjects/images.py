@@ -1,9 +1,10 @@
-"""The image cases: held-out products, camera faults of strength 2 and 3, and frames in control of every product."""
+"""The image cases: held-out products, faults of strengths between the library's, off it too; frames in control."""
 
 from benchmarks import held_out, stations
 from benchmarks.cell import Cell, Effort
+from benchmarks.subjects.names import FEW_PRODUCTS
 from benchmarks.subjects.quiet import quiet_cells
-from benchmarks.subjects.story import measure, story
+from benchmarks.subjects.story import STRENGTHS, measure, story
 from sincewhen_edge.reference.faults import CAUSES
 
 __all__ = ["cells", "measure"]
@@ -16,12 +17,19 @@ def cells(effort: Effort) -> list[Cell]:
         return []
     full = effort is Effort.FULL
     golden = stations.GOLDEN if full else stations.GOLDEN // 4
-    held = held_out.PRODUCTS if full else held_out.PRODUCTS[:1]
-    others = [product for product in stations.PRODUCTS if product not in held_out.PRODUCTS] if full else ["BRG01_RL"]
-    causes = CAUSES if full else CAUSES[::4]
-    found = [story(product, cause, strength, golden) for cause in causes for product in held for strength in (2.0, 3.0)]
+    if not full:
+        return quiet_cells(FEW_PRODUCTS[0], golden, 1)
+    held = held_out.PRODUCTS
+    others = [product for product in stations.PRODUCTS if product not in held]
+    found = [
+        story(product, cause, strength, golden, library=library)
+        for library, causes in (("whole", CAUSES), ("off", held_out.FAULTS))
+        for cause in causes
+        for product in held
+        for strength in STRENGTHS
+    ]
     for product in held:
-        found += quiet_cells(product, golden, BLOCKS_HELD_OUT if full else 1)
+        found += quiet_cells(product, golden, BLOCKS_HELD_OUT)
     for product in others:
-        found += quiet_cells(product, golden, BLOCKS if full else 1)
+        found += quiet_cells(product, golden, BLOCKS)
     return found

@@ -1,6 +1,7 @@
 """Changes that are no step: ramps of three shapes, scale, class mix, transient, missing frames; d = 128."""
 
 from benchmarks.cell import Cell, Effort
+from benchmarks.race import DIMS
 from benchmarks.race import changed as measure
 from benchmarks.subjects.delay import calm_cells
 
@@ -21,8 +22,9 @@ RACES: tuple[tuple[str, float, tuple[str, ...]], ...] = (
 
 def cells(effort: Effort) -> list[Cell]:
     races = RACES if effort > Effort.SMOKE else RACES[1:2]
+    runs = effort.pick(4, 15, 20)
     found = [
-        Cell.of("ramps", repetition, kind="ar 0", change=change, size=size, method=method, runs=effort.pick(4, 15, 20))
+        Cell.of("ramps", repetition, kind="ar 0", change=change, size=size, method=method, runs=runs, dims=DIMS)
         for repetition in range(effort.pick(1, 2, 16))
         for change, size, methods in races
         for method in methods

@@ -1,17 +1,22 @@
 """One camera fault at a real station, from calm frames to calm frames: found, dated, named, ended."""
 
 from benchmarks import stations
-from benchmarks.cell import Cell, Figures
+from benchmarks.cell import Cell, Figures, Param
+from benchmarks.dated import datings
 from benchmarks.real import Fault, stream
-from sincewhen.processor.backtest import Alarm, Dating, Recording, watch
+from sincewhen.processor.backtest import Alarm, Recording, watch
 from sincewhen.profiles.profile import Profile
 
 BEFORE, JITTER, LASTS, AFTER = 150, 60, 600, 250
+STRENGTHS = (2.25, 2.75)  # the library has whole ones
 
 
-def story(product: str, cause: str, strength: float, golden: int, ramp: int = 0, repetition: int = 0) -> Cell:
-    """ramp: frames over which it fades in."""
-    return Cell.of("story", repetition, product=product, cause=cause, strength=strength, golden=golden, ramp=ramp)
+def story(
+    product: str, cause: str, strength: float, golden: int, ramp: int = 0, repetition: int = 0, library: str = "whole"
+) -> Cell:
+    """ramp: frames over which it fades in. library: "whole", or "off" where it lacks the cause."""
+    params: dict[str, Param] = {"product": product, "cause": cause, "strength": strength}
+    return Cell.of("story", repetition, **params, golden=golden, ramp=ramp, library=library)
 
 
 def measure(cell: Cell) -> Figures:
@@ -19,35 +24,18 @@ def measure(cell: Cell) -> Figures:
     first = BEFORE + int(rng.integers(JITTER))
     fault = Fault(cause, cell.get("strength", float), first, first + LASTS, ramp)
     seen = stations.recording(stream(cell.get("product", str), first + LASTS + AFTER, cell.seed, fault))
-    profile = stations.profile_of(cell.get("product", str), cell.get("golden", int))
+    without = cause if cell.get("library", str) == "off" else ""
+    profile = stations.profile_of(cell.get("product", str), cell.get("golden", int), without)
     alarms = watch(seen, profile, stations.ARL0)
     found: Figures = {"early": [float(sum(alarm.first.at < first for alarm in alarms))]}
     true = [alarm for alarm in alarms if first <= alarm.first.at < first + LASTS]
     found["found"] = [float(bool(true))]
     if true:
         found["delay"] = [true[0].first.at - first + 1.0]
-        found |= _dated(true[0], first)
+        found |= datings(true[0], first)
         found |= _named(true[0], seen, profile, cause)
         found |= _ended(true, first + LASTS)
     return found
-
-
-def _dated(alarm: Alarm, first: int) -> Figures:
-    """As confirmed, and as refined where it was."""
-    found: Figures = {}
-    refined = alarm.final if alarm.status in {"refined", "ended"} else None
-    for name, known in (("confirmed", alarm.confirmed), ("refined", refined)):
-        if known is not None:
-            found |= _error(name, known, first)
-    return found
-
-
-def _error(name: str, known: Dating, first: int) -> Figures:
-    return {
-        f"{name} error": [float(abs(known.since - first))],
-        f"{name} covered": [float(known.since_low <= first <= known.since_high)],
-        f"{name} width": [known.since_high - known.since_low + 1.0],
-    }
 
 
 def _named(alarm: Alarm, seen: Recording, profile: Profile, cause: str) -> Figures:

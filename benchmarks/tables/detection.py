@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator
 
 from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, mean_of, number, row, said, total
-from benchmarks.race import AFTER_MAX, OF_TRUTH
+from benchmarks.race import AFTER_MAX, DIMS, OF_TRUTH
 from benchmarks.spread import Spread, run_length
 from benchmarks.streams import KINDS
 from benchmarks.subjects.ramps import SLOPES
@@ -37,8 +37,17 @@ def rows(book: Book) -> Iterator[Row]:
     yield from _run_lengths(book)
 
 
-def of(book: Book, subject: str, change: str, size: float, method: str, limit: float, kind: str = "ar 0") -> Delays:
-    found = book.of(subject, change=change, size=size, method=method, kind=kind)
+def of(
+    book: Book,
+    subject: str,
+    change: str,
+    size: float,
+    method: str,
+    limit: float,
+    kind: str = "ar 0",
+    dims: int = DIMS,
+) -> Delays:
+    found = book.of(subject, change=change, size=size, method=method, kind=kind, dims=dims)
     return delays(found, limit, AFTER_MAX)
 
 
@@ -137,34 +146,38 @@ def _length(quantity: str, alarms: float, frames: float, peer: float | str, leas
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """Every race: mean delays at both thresholds."""
     for subject, title in (
-        ("delay", "Delay of steps, d = 128, frames"),
-        ("ramps", "Changes that are no step, d = 128, frames"),
+        ("delay", f"Delay of steps, frames; a miss counts as {AFTER_MAX}"),
+        ("ramps", f"Changes that are no step, d = {DIMS}, frames; a miss counts as {AFTER_MAX}"),
     ):
         seen = sorted(
             {
-                (c.get("kind", str), c.get("change", str), c.get("size", float))
+                (c.get("kind", str), c.get("dims", int), c.get("change", str), c.get("size", float))
                 for f in book.of(subject)
                 for c in (f.cell,)
             }
         )
         methods = list(dict.fromkeys(item.cell.get("method", str) for item in book.of(subject)))
-        table = [["noise", "change", "threshold", *methods]]
-        for kind, change, size in seen:
+        table = [["noise", "d", "change", "threshold", *methods]]
+        for kind, dims, change, size in seen:
             for name in ("Z ≥ 10⁴", "realised 10⁴"):
                 cells = [
-                    _cell(book, subject, change, size, method, kind, nominal=name.startswith("Z")) for method in methods
+                    _cell(book, subject, change, size, method, kind, dims, nominal=name.startswith("Z"))
+                    for method in methods
                 ]
-                table.append([kind, f"{change} {size:g}" if size else change, name, *cells])
+                if any(cells):
+                    table.append([kind, str(dims), f"{change} {size:g}" if size else change, name, *cells])
         if len(table) > 1:
             yield title, table
     yield from _arl_details(book)
 
 
-def _cell(book: Book, subject: str, change: str, size: float, method: str, kind: str, *, nominal: bool) -> str:
+def _cell(
+    book: Book, subject: str, change: str, size: float, method: str, kind: str, dims: int, *, nominal: bool
+) -> str:
     if nominal and method in {"mewma", "ocd", *OF_TRUTH}:
         return ""
-    limit = NOMINAL if nominal else limit_of(book, method, change, size, kind)
-    kept = of(book, subject, change, size, method, limit, kind)
+    limit = NOMINAL if nominal else math.nan if dims != DIMS else limit_of(book, method, change, size, kind)
+    kept = of(book, subject, change, size, method, limit, kind, dims)
     if not any(map(len, kept.parts)) or math.isnan(limit):
         return ""
     spread, runs = mean_of(kept.parts), sum(map(len, kept.parts))

@@ -1,5 +1,6 @@
 """Rows of lots, cost, false pages and the image cases."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -25,8 +26,9 @@ from benchmarks.book import (
     total,
 )
 from benchmarks.spread import Spread, bootstrap, rate, run_length, share
+from benchmarks.subjects import irregular
 from benchmarks.subjects.scalar import KINDS, SETTINGS, SIZES
-from benchmarks.subjects.story import LASTS
+from benchmarks.subjects.story import LASTS, STRENGTHS
 from benchmarks.work import Found
 from sincewhen.detect.budget import GROUPS_SHARE
 
@@ -39,6 +41,7 @@ _BLIND, _LIBRARY = "detector, 64 coordinates, blind", "detector, 64 coordinates,
 
 def rows(book: Book) -> Iterator[Row]:
     yield from _lots(book.of("lots"))
+    yield from _irregular(book)
     yield from _cost_of_a_stream(book.of("cost", part="stream"))
     yield from _cost_of_the_core(book.of("cost", part="core"))
     yield from _cost_of_a_station(book.of("cost", part="station"))
@@ -56,6 +59,13 @@ def _lots(found: list[Found]) -> Iterator[Row]:
     told = f"{runs}, {total(found, 'missed'):.0f} missed"
     yield row(quantity, delay, told, f"≤ {_LOT_DELAY:g}", at_most(delay, _LOT_DELAY), peer=_LOT_PEER)
     yield _length("the same: realised / target ARL0 before the drift", found)
+
+
+def _irregular(book: Book) -> Iterator[Row]:
+    for kind, how in itertools.product(irregular.KINDS, irregular.HOWS):
+        found = book.of("irregular", kind=kind, how=how)
+        if found:
+            yield _length(f"realised / target ARL0, the whole product, {kind}, frames come irregularly: {how}", found)
 
 
 def _length(quantity: str, found: list[Found]) -> Row:
@@ -124,10 +134,10 @@ def _common_causes(book: Book) -> Iterator[Row]:
 
 
 def _images(book: Book) -> Iterator[Row]:
-    for strengths in ((2.0,), (3.0,), (2.0, 3.0)):
+    for strengths in (*((strength,) for strength in STRENGTHS), STRENGTHS):
         stories = [
             f
-            for f in book.of("story", ramp=0)
+            for f in book.of("story", ramp=0, library="whole")
             if f.cell.get("product", str) in held_out.PRODUCTS and f.cell.get("strength", float) in strengths
         ]
         if stories:
@@ -139,6 +149,12 @@ def _images(book: Book) -> Iterator[Row]:
             delay, count = of_median(stories, "delay"), len(pooled(stories, "delay"))
             target, met = (f"≤ {_DELAY:g}", at_most(delay, _DELAY)) if judged else ("", NONE)
             yield row(f"{what}: median delay (frames)", delay, count, target, met, peer=_DELAY)
+    off = book.of("story", library="off")
+    if off:
+        what = "held-out faults off the library, held-out products"
+        found = share(total(off, "found"), len(off))
+        yield row(f"{what}: found within {LASTS} distinct frames", found, len(off), show=percent)
+        yield row(f"{what}: median delay (frames)", of_median(off, "delay"), len(pooled(off, "delay")))
 
 
 def _real_run_lengths(book: Book) -> Iterator[Row]:
@@ -159,7 +175,8 @@ def _quiet(book: Book) -> dict[str, list[Found]]:
 
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
-    """One scalar against its peers; every part of the cost."""
+    """Frames that come irregularly; one scalar against its peers; every part of the cost."""
+    yield from _of_irregular(book)
     yield from _scalar(book)
     yield from _alibi(book.of("alibi"))
     table = [["part", "step", "µs a frame or bytes", "90 %"]]
@@ -169,6 +186,20 @@ def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
             table.append([item.cell.get("part", str), name, number(spread.value), said(spread)])
     if len(table) > 1:
         yield "Cost, one thread", table
+
+
+def _of_irregular(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
+    table = [["noise", "frames", "runs", "early", "missed", "mean delay", "90 %", "error", "covered", "width"]]
+    for kind, (how, what) in itertools.product(irregular.KINDS, irregular.HOWS.items()):
+        found = book.of("irregular", kind=kind, how=how)
+        if found:
+            runs, delay = f"{len(pooled(found, 'missed'))}", of_mean(found, "delay")
+            counts = [f"{total(found, name):.0f}" for name in ("early", "missed")]
+            covered = percent(of_mean(found, "covered").value)
+            dated = [number(of_median(found, "error").value), covered, number(of_median(found, "width").value)]
+            table.append([kind, f"{how}: {what}", runs, *counts, number(delay.value), said(delay), *dated])
+    if len(table) > 1:
+        yield f"The whole product on frames that come irregularly, a step of {irregular.SIZE:g}; medians", table
 
 
 def _alibi(found: list[Found]) -> Iterator[tuple[str, list[list[str]]]]:

@@ -1,5 +1,6 @@
 """Rows of what is said of a change: since when, until when, its name."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
@@ -24,7 +25,8 @@ from benchmarks.book import (
 )
 from benchmarks.cell import Cell
 from benchmarks.spread import bootstrap, rate, share
-from benchmarks.subjects.onset import CHANGES, RAMP_FRAMES
+from benchmarks.subjects.onset import BESIDE, CHANGES, RAMP_FRAMES
+from benchmarks.subjects.story import STRENGTHS
 from benchmarks.work import Found
 
 _COVERAGE, _WIDTH_OF_STEPS, _WIDTH_OF_RAMPS = 0.93, 1.6, 6.0
@@ -32,20 +34,24 @@ _RAMP_ERROR = 0.1 * RAMP_FRAMES
 _STEP_ERRORS = {("ar 0", 1.0): 2.0, ("ar 0", 2.0): 0.0, ("ar 0", 3.0): 0.0, ("ar .9", 3.0): 0.0}
 _PRECISION, _NAMED = 0.95, 0.8
 _FALSE_ENDS = 0.1
+_COVERED = {"covered +50": "confirmed covered", "covered +200": "refined covered"}
 _MEDIANS = {
+    "error +50": "confirmed error",
+    "error +200": "refined error",
     "P(ramp) +50": "confirmed ramp",
     "width +50": "confirmed width",
     "width +200": "refined width",
     "oracle +200": "refined oracle",
 }
+LEVELS = {"stream": "", "product": "the whole product, "}
 STATUSES = {"confirmed": "+50", "refined": "+200"}
 
 
 def rows(book: Book) -> Iterator[Row]:
-    for kind, shape, size in CHANGES:
-        found = book.of("onset", kind=kind, shape=shape, size=size)
+    for level, (kind, shape, size) in itertools.product(LEVELS, CHANGES):
+        found = book.of("onset", level=level, kind=kind, shape=shape, size=size)
         if found:
-            what = f"{shape} of {size:g}, {kind}"
+            what = f"{LEVELS[level]}{shape} of {size:g}, {kind}"
             limit = _STEP_ERRORS.get((kind, size), math.nan) if shape == "step" else _RAMP_ERROR
             for status in STATUSES:
                 yield _error(found, what, status, limit)
@@ -60,7 +66,8 @@ def rows(book: Book) -> Iterator[Row]:
 
 
 def _real(book: Book) -> dict[str, list[Found]]:
-    steps, ramps = book.of("story", ramp=0), [f for f in book.of("story") if f.cell.get("ramp", int)]
+    whole = book.of("story", library="whole")
+    steps, ramps = [f for f in whole if not f.cell.get("ramp", int)], [f for f in whole if f.cell.get("ramp", int)]
     return {name: found for name, found in (("real faults", steps), ("real ramps", ramps)) if found}
 
 
@@ -102,7 +109,7 @@ def _ends(book: Book) -> Iterator[Row]:
         found = book.of("end", kind=kind, size=size)
         yield from _end(found, f"step of {size:g}, {kind}", ("delay", "error"), goals)
         yield from _lost(found, f"step of {size:g}, {kind}", ("missed", "false"), judged=size > 1)
-    real = book.of("story", ramp=0)
+    real = book.of("story", ramp=0, library="whole")
     if real:
         yield from _end(real, "real faults", ("end delay", "end error"), (39.0, 0.0, 27.0))
         yield from _lost(real, "real faults", ("end missed", "false ends"), judged=True)
@@ -135,7 +142,7 @@ def _lost(found: list[Found], what: str, names: tuple[str, str], *, judged: bool
 
 
 def _names(book: Book) -> Iterator[Row]:
-    stories = book.of("story", ramp=0, strength=3.0)
+    stories = book.of("story", ramp=0, strength=STRENGTHS[-1], library="whole")
     apart = [f for f in stories if is_held_out(f)]
     others = [f for f in stories if f not in apart]
     for what, found in (("products and faults that were looked at", others), ("held out", apart)):
@@ -144,9 +151,14 @@ def _names(book: Book) -> Iterator[Row]:
         told = share(float(named.sum()), len(named))
         for name, spread, least in (("precision", precision, _PRECISION), ("share that gets a name", told, _NAMED)):
             met = at_least(spread, least)
-            quantity = f"named at strength 3, {what}: {name}"
+            quantity = f"named at strength {STRENGTHS[-1]:g}, {what}: {name}"
             if found:
                 yield row(quantity, spread, len(named), f"≥ {least:.0%}", met, peer="none", show=percent)
+    off = book.of("story", library="off")
+    if off:
+        named = pooled(off, "named")
+        quantity = "held-out faults off the library: share that gets a name, which is another fault's"
+        yield row(quantity, share(float(named.sum()), len(named)), len(named), peer="none", show=percent)
 
 
 def is_held_out(found: Found) -> bool:
@@ -156,15 +168,28 @@ def is_held_out(found: Found) -> bool:
 
 def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     """Delay and shape of what was dated; names by cause."""
-    dated = [_dated(book.of("onset", kind=kind, shape=shape, size=size)) for kind, shape, size in CHANGES]
+    dated = [
+        _dated(book.of("onset", level=level, kind=kind, shape=shape, size=size), level)
+        for level, changes in (("stream", CHANGES), ("product", (*CHANGES, *BESIDE)))
+        for kind, shape, size in changes
+    ]
     if any(dated):
-        head = ["noise, shape, size", "runs", "early", "missed", "mean delay", *_MEDIANS]
-        yield "Dated changes, d = 64; medians", [head, *(line for line in dated if line)]
+        head = ["noise, shape, size", "level", "runs", "early", "missed", "mean delay", *_COVERED, *_MEDIANS]
+        title = "Dated changes: one stream of d = 64, and what a plant is told of all streams; medians"
+        yield title, [head, *(line for line in dated if line)]
     stories = book.of("story")
     if stories:
         head = ["fault", "strength", "stories", "found", "named", "right", "covered +50", "mean delay", "error +50"]
-        seen = sorted({(c.get("cause", str), c.get("strength", float), c.get("ramp", int)) for c in _cells(stories)})
-        lines = [_told(book.of("story", cause=c, strength=s, ramp=r), c, s, r) for c, s, r in seen]
+        seen = sorted(
+            {
+                (c.get("cause", str), c.get("strength", float), c.get("ramp", int), c.get("library", str))
+                for c in _cells(stories)
+            }
+        )
+        lines = [
+            _told(book.of("story", cause=c, strength=s, ramp=r, library=known), c, s, r, known)
+            for c, s, r, known in seen
+        ]
         yield "Real faults by cause", [head, *lines]
 
 
@@ -172,7 +197,7 @@ def _cells(found: list[Found]) -> list[Cell]:
     return [item.cell for item in found]
 
 
-def _dated(found: list[Found]) -> list[str]:
+def _dated(found: list[Found], level: str) -> list[str]:
     if not found:
         return []
     cell = found[0].cell
@@ -180,11 +205,14 @@ def _dated(found: list[Found]) -> list[str]:
     counts = [f"{total(found, name):.0f}" for name in ("early", "missed")]
     medians = [number(of_median(found, name).value) for name in _MEDIANS.values()]
     runs = str(len(pooled(found, "missed")))
-    return [what, runs, *counts, number(of_mean(found, "delay").value), *medians]
+    covered = [percent(of_mean(found, name).value) for name in _COVERED.values()]
+    return [what, level, runs, *counts, number(of_mean(found, "delay").value), *covered, *medians]
 
 
-def _told(found: list[Found], cause: str, strength: float, ramp: int) -> list[str]:
+def _told(found: list[Found], cause: str, strength: float, ramp: int, library: str) -> list[str]:
     counts = [f"{total(found, name):.0f}" for name in ("found", "named", "right", "confirmed covered")]
-    told = f"{cause}, grows over {ramp} frames" if ramp else cause
+    told = (
+        f"{cause}, grows over {ramp} frames" if ramp else cause if library == "whole" else f"{cause}, off the library"
+    )
     figures = [number(of_mean(found, "delay").value), number(of_median(found, "confirmed error").value)]
     return [told, f"{strength:g}", str(len(found)), *counts, *figures]
