@@ -18,6 +18,7 @@ import click  # noqa: E402 - threads and paths are set before
 from rich.console import Console  # noqa: E402 - as above
 from rich.progress import MofNCompleteColumn, Progress  # noqa: E402 - as above
 
+from benchmarks import baseline  # noqa: E402 - threads and paths are set before
 from benchmarks.cell import Cell, Effort  # noqa: E402 - as above
 from benchmarks.report import write_report  # noqa: E402 - as above
 from benchmarks.subjects import ALONE, ASKED_FOR, MODULES, SUBJECTS, cells_of  # noqa: E402 - as above
@@ -30,13 +31,25 @@ from benchmarks.work import Found, Missing, Store, finish  # noqa: E402 - as abo
 @click.option("--smoke", "effort", flag_value="smoke", help="The least that runs: no figure means anything.")
 @click.option("--share", default="1/1", metavar="I/N", help="Measure the I-th of N parts of the cells.")
 @click.option("--jobs", default=os.cpu_count() or 1, show_default=True, help="Processes.")
+@click.option("--write-baseline", is_flag=True, help="Only measure the figures of tests/quality/baseline.json anew.")
 @click.option("--alibi", is_flag=True, help="Also alibi-detect's online MMD, in an environment of its own.")
 @click.option("--store", type=click.Path(path_type=Path), default=REPO / "build/bench", help="Where cells are kept.")
 @click.option("--out", type=click.Path(path_type=Path), help="Where tables go; of a full run benchmarks/results.")
 def main(
-    only: tuple[str, ...], effort: str | None, share: str, jobs: int, *, alibi: bool, store: Path, out: Path | None
+    only: tuple[str, ...],
+    effort: str | None,
+    share: str,
+    jobs: int,
+    *,
+    write_baseline: bool,
+    alibi: bool,
+    store: Path,
+    out: Path | None,
 ) -> None:
     """Measure the product; finished cells are kept, so that a stopped run goes on."""
+    if write_baseline:
+        _write_baseline()
+        return
     how_much = Effort[(effort or "full").upper()]
     cells = _cells((*(only or SUBJECTS), *(ASKED_FOR if alibi else ())), how_much)
     part, parts = (int(number) for number in share.split("/"))
@@ -48,6 +61,15 @@ def main(
     missing = sum(kept.get(cell) is None for cell in (cells if only else _cells(tuple(SUBJECTS), how_much)))
     write_report(found, missing, how_much, out)
     click.echo(f"{out / 'README.md'}: {len(found)} cells, {missing} not measured; {how_much.name.lower()}")
+
+
+def _write_baseline() -> None:
+    found = baseline.measured()
+    change = baseline.compare(baseline.committed(), found)
+    for line in (*change.worse, *change.better):
+        click.echo(line)
+    baseline.write(found)
+    click.echo(f"{baseline.PATH}: {len(found)} figures, {len(change.worse)} worse, {len(change.better)} better.")
 
 
 def _cells(names: tuple[str, ...], effort: Effort) -> list[Cell]:
