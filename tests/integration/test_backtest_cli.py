@@ -12,9 +12,9 @@ from click.testing import CliRunner
 from sincewhen.cli.__main__ import main
 from sincewhen.profiles.profile import decode_profile, encode_profile
 from sincewhen_schemas.reference import encode_reference
-from sincewhen_testing.recorded import D, N, arrays, changed_rows
+from sincewhen_testing.recorded import CHANGED, D, N, arrays, changed_rows
 from sincewhen_testing.references import pinned
-from sincewhen_testing.station import learned, stream
+from sincewhen_testing.station import GOLDEN, changes, learned, stream
 from sincewhen_testing.streams import direction, mixing
 
 
@@ -286,3 +286,40 @@ def test_a_reference_set_gives_the_change_its_name(tmp_path: Path) -> None:
     code, text, _ = run(arrays(tmp_path), "--golden", "2400", "--reference", str(kept))
     assert code == 2
     assert "--reference has exactly one layer of the 16 columns of `x`" in text
+
+
+@pytest.mark.parametrize("shape", ["step", "ramp"])
+def test_an_alarm_is_the_same_when_the_file_ends_right_after_it(tmp_path: Path, shape: str) -> None:
+    """And its confirmation when the file ends right after that: nothing reads ahead."""
+    x, move = changed_rows()
+    if shape == "ramp":
+        x[CHANGED:] += (np.minimum(np.arange(N - CHANGED) / 60, 1) - 1)[:, None] * 3 * move
+    _, _, whole = run(arrays(tmp_path, x=x), "--golden", "2400")
+    (alarm,) = whole["alarms"]
+    assert alarm["confirmed"] is not None
+    for last in (alarm["at"], alarm["confirmed"]["at"]):
+        with np.load(arrays(tmp_path, x=x)) as columns:
+            kept = {name: v if name == "factor_names" else v[: last + 1] for name, v in columns.items()}
+        code, _, cut = run(arrays(tmp_path, **kept), "--golden", "2400")
+        assert code == 0
+        (same,) = cut["alarms"]
+        for key in ("at", "since", "since_low", "since_high", "shape", "p_ramp"):
+            assert same[key] == alarm[key], key
+        assert same["confirmed"] == (None if last == alarm["at"] else alarm["confirmed"])
+        assert (same["status"], same["until"]) == ("provisional" if last == alarm["at"] else "confirmed", None)
+    with np.load(arrays(tmp_path, x=x)) as columns:
+        kept = {name: v if name == "factor_names" else v[: alarm["at"]] for name, v in columns.items()}
+    assert run(arrays(tmp_path, **kept), "--golden", "2400")[2]["alarms"] == []
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_a_change_that_was_there_twice_before_is_recurring(tmp_path: Path, alike: bool) -> None:  # noqa: FBT001 - parametrized
+    file, page = tmp_path / "stream.npz", tmp_path / "out.html"
+    np.savez(file, x=changes(95, (True, alike, True))[0].astype(np.float32))
+    code, text, report = run(file, "--golden", str(GOLDEN), "--report", str(page))
+    assert code == 0
+    assert len(report["alarms"]) == 3
+    assert text.count("recurring change since row") == alike
+    assert ("not for the first time" in page.read_text()) == alike
+    if alike:
+        assert "recurring change since row 3500" in text

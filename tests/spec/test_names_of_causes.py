@@ -5,6 +5,7 @@ import pytest
 from numpy.typing import NDArray
 
 from sincewhen.detect.naming import UNKNOWN, name
+from sincewhen.processor.backtest import Recording, watch
 from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.library import CLASS_MIX, Library
@@ -97,6 +98,24 @@ def test_a_changed_share_of_decisions_is_no_camera_fault(library: Library) -> No
     rows = [row for row, cause in enumerate(library.causes) if cause == CLASS_MIX]
     assert len(rows) == 4
     assert name(library, 0.4 * library.displacement[rows[0]], 0.0).cause == CLASS_MIX
+
+
+@pytest.mark.parametrize(("told", "cause"), [(True, CLASS_MIX), (False, "glare")])
+def test_a_changed_defect_rate_that_looks_much_like_a_camera_fault_is_not_named_one(told: bool, cause: str) -> None:  # noqa: FBT001 - parametrized
+    """Defects lie near where glare moves frames to; that there are more of them is only known from the decisions."""
+    rng, golden, onset = np.random.default_rng(SEED), 2000, 2300
+    mix, toward = mixing(rng, LATENT, DIMS), np.zeros(LATENT)
+    toward[5], toward[8] = 0.8, 0.6
+    latent = noise(rng, onset + 400, LATENT)
+    bad = rng.random(len(latent)) < np.where(np.arange(len(latent)) < onset, 0.1, 0.5)
+    x = ((latent + 5 * bad[:, None] * toward) @ mix).astype(np.float32)
+    at_ns, decision = np.arange(len(x)) * 10**9, np.where(bad, "bad", "ok").astype(object)
+    seen = Golden(at_ns[:golden], {"head": x[:golden]}, {}, decision=decision[:golden] if told else None)
+    profile = build_profile(seen, Subject("p/a/l/s", "main", "net", "1"), reference(mix))
+    assert isinstance(profile, Profile), profile
+    found = watch(Recording({"head": x}, at_ns, {}).take(slice(golden, None)), profile, 1e4)
+    assert [alarm.cause for alarm in found] == [cause]
+    assert abs(found[0].final.since - onset) <= 10
 
 
 def test_the_decision_limit_is_where_decisions_begin_to_flip(library: Library) -> None:
