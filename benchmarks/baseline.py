@@ -26,7 +26,13 @@ PATH = REPO / "tests/quality/baseline.json"
 WAY_OUT = "if this is meant, run `make bench BENCH=--write-baseline`, commit tests/quality/baseline.json and say why"
 _REPETITION = 1000
 _NOMINAL = math.log(1e4)
-_RACES = (("off", 1.0, "blind"), ("off", 2.0, "blind"), ("in", 2.0, "library"), ("in ramp linear", 0.02, "library"))
+_RACES = (
+    ("off", 1.0, "blind"),
+    ("off", 2.0, "blind"),
+    ("off", 4.0, "blind"),
+    ("in", 2.0, "library"),
+    ("in ramp linear", 0.02, "library"),
+)
 _DATED = (
     ("stream", "ar 0", "step", 1.0), ("stream", "ar 0", "linear", 4.0), ("stream", "ar .9", "step", 3.0),
     ("product", "ar 0", "step", 2.0), ("product", "ar 0", "linear", 4.0), ("product", "ar .9", "step", 3.0),
