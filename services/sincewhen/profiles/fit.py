@@ -94,11 +94,12 @@ def fit(
             warnings.append(f"spe:{layer} is left out: nothing lies outside of its {basis.project.shape[1]} axes")
         own, x = fit_regimes(coordinates.astype(np.float64), names)
         library = fit_library(basis, layer, reference, x, golden.decision)
-        slices = fit_slices(partings[layer], x, codes) if layer in partings else None
         more = None
         if earlier is not None:
             more = earlier.about(apply_basis(basis, earlier.golden.layers[layer])[0], own)
-        layers[layer] = LayerProfile(basis, own, stream_null(x, codes, more), library, slices)
+        null = stream_null(x, codes, more)
+        slices = fit_slices(partings[layer], x, codes, null) if layer in partings else None
+        layers[layer] = LayerProfile(basis, own, null, library, slices)
     for stream in sorted(raw):
         squared = stream.startswith(SQUARED)
         scalar = _fit_scalar(raw[stream], names, codes, None if squared else earlier, stream)

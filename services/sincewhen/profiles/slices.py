@@ -62,15 +62,20 @@ def fit_parting(x: Floats, half: NDArray[np.floating]) -> Parting | None:
     return Parting(weights.astype(np.float32), offset.astype(np.float32))
 
 
-def fit_slices(parting: Parting, x: Floats, runs: Runs) -> Slices:
-    """Of golden coordinates x (G, k) that the parting has not seen."""
+def fit_slices(parting: Parting, x: Floats, runs: Runs, whole: StreamNull) -> Slices:
+    """Of golden coordinates x (G, k) that the parting has not seen, and their null.
+
+    Frames of a slice may follow each other as closely as those of the whole do, for a while: its windows' variance is at
+    least that of theirs, however far apart its golden frames were on average.
+    """
     number = parting.of(x)
     parts: dict[int, Slice] = {}
     for part in range(len(parting.offset)):
         rows = number == part
         if rows.sum() >= FRAMES_MIN:
             mean = x[rows].mean(axis=0)
-            null = replace(stream_null(x[rows] - mean, runs.of(rows)), sparse=True)
+            null = stream_null(x[rows] - mean, runs.of(rows))
+            null = replace(null, vt=np.maximum(null.vt, whole.vt[: null.n_max]), sparse=True)
             parts[part] = Slice(float(rows.mean()), mean.astype(np.float32), null)
     return Slices(parting, parts)
 
