@@ -19,7 +19,7 @@ from scipy.special import logsumexp, ndtr
 from sincewhen.onset.coarse import SIZES, blocks_likelihood, mix_sizes
 from sincewhen.onset.history import Blocks
 from sincewhen.onset.shapes import SHAPES, Growth
-from sincewhen.profiles.null import StreamNull
+from sincewhen.profiles.null import BLOCK, StreamNull
 from sincewhen_schemas.messages import Shape
 
 ROWS_MIN = 2
@@ -27,7 +27,7 @@ QUANTILES = (0.025, 0.5, 0.975)
 LOTS_MAX = 256  # the longest ones of a window; shorter ones count as noise
 _ABRUPT_BELOW, _GRADUAL_ABOVE = 0.1, 0.9
 _NOTICED_SPREAD, _NOTICED_MIN = 0.25, 0.01  # of a challenge part: how sharp its limit is, how often it passes anyway
-_MISFIT_BLOCK, _MISFIT_BLOCKS_MIN, _MISFIT_PRIOR = 16, 4, 4  # frames, blocks, blocks that count as no misfit
+_MISFIT_BLOCKS_MIN, _MISFIT_PRIOR = 4, 4  # blocks, and blocks that count as no misfit
 _CONTRADICTED_BELOW = 0.01  # posterior after a reset
 
 Floats = NDArray[np.float64]
@@ -132,23 +132,25 @@ def _log_priors(starts: Floats, widths: Floats, size: Floats, known: Known, rows
 
 
 def _misfit(x: Floats, null: StreamNull, since: int, growth: Growth) -> float:
-    """By how much the frames after the change scatter more along it than in control, about the fitted shape; >= 1.
+    """By how much the frames scatter more along the change than independent coordinates in control would; >= 1.
 
-    A change is seldom a pure shift of the mean: parts differ more, or the growth is of no known shape. Evidence counts
-    that much less.
+    The golden frames say how coordinates vary together. After the change it is more, about the fitted shape: a change
+    is seldom a pure shift of the mean, parts differ more, or the growth is of no known shape. Evidence counts that much
+    less.
     """
     after = x[since:]
-    count = len(after) // _MISFIT_BLOCK
-    if count < _MISFIT_BLOCKS_MIN:
-        return 1.0
+    count = len(after) // BLOCK
     grown = growth.at(np.arange(1.0, len(after) + 1))
     grown /= grown[-1]
     mean = grown @ after / (grown @ grown)
     weight = mean / (null.vt[-1] + null.sigma2_lot)
-    left = ((after - grown[:, None] * mean) @ weight)[: count * _MISFIT_BLOCK].reshape(count, _MISFIT_BLOCK).sum(axis=1)
-    usual = float(weight**2 @ (null.vt[-1] + _MISFIT_BLOCK * null.sigma2_lot)) * _MISFIT_BLOCK
-    ratio = float(np.mean(left**2)) / max(usual, 1e-12)
-    return max(1.0, (count * ratio + _MISFIT_PRIOR) / (count + _MISFIT_PRIOR))
+    usual = null.spread(weight)
+    if count < _MISFIT_BLOCKS_MIN:
+        return max(1.0, usual)
+    left = ((after - grown[:, None] * mean) @ weight)[: count * BLOCK].reshape(count, BLOCK).sum(axis=1)
+    noise = usual * null.vt[min(BLOCK, null.n_max) - 1] + BLOCK * null.sigma2_lot
+    ratio = float(np.mean(left**2)) / max(float(weight**2 @ noise) * BLOCK, 1e-12)
+    return max(1.0, usual) * max(1.0, (count * ratio + _MISFIT_PRIOR) / (count + _MISFIT_PRIOR))
 
 
 def _log_prior(starts: Floats, widths: Floats, marked: set[int], rows: int, last: int) -> Floats:

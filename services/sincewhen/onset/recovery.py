@@ -123,7 +123,7 @@ class Recovery:
             step = lfilter([1, -slope], [1, -moving], np.ones(len(x)))
             matched = np.correlate(filtered, step, "full")[len(x) - 1 :]
             score -= matched + 0.5 * (mean[columns] @ weight) * np.cumsum(step**2)[::-1]
-        return score
+        return score / max(1.0, self._null.spread(mean / self._null.vt[-1]))
 
 
 @njit(cache=True)

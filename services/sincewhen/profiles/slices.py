@@ -65,8 +65,8 @@ def fit_parting(x: Floats, half: NDArray[np.floating]) -> Parting | None:
 def fit_slices(parting: Parting, x: Floats, runs: Runs, whole: StreamNull) -> Slices:
     """Of golden coordinates x (G, k) that the parting has not seen, and their null.
 
-    Frames of a slice may follow each other as closely as those of the whole do, for a while: its windows' variance is at
-    least that of theirs, however far apart its golden frames were on average.
+    Frames of a slice may follow each other as closely as those of the whole do, for a while: its windows' variance is
+    at least that of theirs, however far apart its golden frames were on average.
     """
     number = parting.of(x)
     parts: dict[int, Slice] = {}

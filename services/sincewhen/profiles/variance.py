@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import fdtri
 
-from sincewhen.profiles.null import StreamNull, shared, unusual
+from sincewhen.profiles.null import BLOCK, StreamNull, shared, unusual
 
 LOTS_MIN = 10
 LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
@@ -93,6 +93,7 @@ def stream_null(x: Floats, runs: Runs | None = None, before: Before | None = Non
         phi=phi.astype(np.float32),
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
+        together=_together(centred).astype(np.float32),
     )
 
 
@@ -103,6 +104,14 @@ def _with(before: Before | None, x: Floats, runs: list[tuple[int, int]]) -> tupl
     earlier = [(a, b) for a, b in lot_runs(before.lots) if b - a >= LOT_FRAMES]
     first = len(before.x)
     return np.concatenate([before.x, x]), earlier + [(first + a, first + b) for a, b in runs]
+
+
+def _together(centred: Floats) -> Floats:
+    """Correlation (d, d) of sums of BLOCK frames."""
+    total = np.concatenate([np.zeros((1, centred.shape[1])), np.cumsum(centred, axis=0)])
+    sums = total[BLOCK:] - total[:-BLOCK]
+    unit = (sums - sums.mean(axis=0)) / np.maximum(sums.std(axis=0), 1e-9)
+    return np.asarray(unit.T @ unit / len(unit))
 
 
 def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, long_run: Floats, by_lot: Floats) -> tuple[Floats, int]:
