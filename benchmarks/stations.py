@@ -62,6 +62,7 @@ def _reference(product: str) -> ReferenceSet:
     """Of pinned frames as the camera sees them; kept beside the streams."""
     path = real.CACHE / f"{product}-{PINNED}-{_PINNED_SEED}-{_FAULTS_SEED}.reference"
     if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory() as folder:
             for number, picture in enumerate(real.frames(real.product(product), PINNED, _PINNED_SEED)):
                 picture.save(Path(folder) / f"{number:02d}.png")
