@@ -149,7 +149,7 @@ class BlindTime(Message, frozen=True, kw_only=True):
 
 
 class StationStatus(Message, frozen=True, kw_only=True):
-    """What the monitor knows of one view of a station; `missing` says what learning still lacks.
+    """What the monitor knows of one view of a station; `missing` says what learning still lacks, then what frames do.
 
     learning_since_ns: capture of the first frame of its learning, None while it has a profile. silent: no frames come.
     new_regime_share: of the newest hundred frames, those that are unlike everything that the profile knows.

@@ -1,16 +1,19 @@
 """The pages in a real browser: what matters is above the fold on a phone and a desktop; nothing is broken."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 from playwright.sync_api import Page, sync_playwright
 
 from sincewhen.cli.__main__ import main
+from sincewhen_schemas.encode import encode_frames
 from sincewhen_testing.needs import chromium
 from sincewhen_testing.server import Server
-from sincewhen_testing.station import GOLDEN, STATION, Recorded, batch, changes, stream
+from sincewhen_testing.station import GOLDEN, STATION, Recorded, batch, changes, columns, stream
 
 SIZES = {"phone": (390, 844), "desktop": (1280, 800)}
 
@@ -40,6 +43,19 @@ def again(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
     """The same change once more, while it is open."""
     with Server(tmp_path_factory.mktemp("d")) as server:
         watched(server, changes(95, (True, False, True)), GOLDEN + 1700)
+        yield server
+
+
+@pytest.fixture(scope="module")
+def partial(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """In control, then half of the frames come without their embedding."""
+    with Server(tmp_path_factory.mktemp("d")) as server:
+        data = stream(57)
+        watched(server, data, GOLDEN + 100)
+        for start in range(GOLDEN + 100, GOLDEN + 550, 50):
+            half = {"head": np.arange(50) % 2 > 0}
+            server.send(encode_frames(replace(columns(data, start, start + 50), present=half)))
+        server.applied()
         yield server
 
 
@@ -88,6 +104,7 @@ def test_the_first_page_shows_the_open_incident_and_every_station(server: Server
 def test_the_incident_page_says_what_where_since_when_and_how_far_above_the_fold(server: Server, page: Page) -> None:
     opened(page, f"{server.url}/")
     page.locator(".card.open").click()
+    page.wait_for_url("**/incidents/*")
     opened(page, page.url)
     heading = page.locator("h1").inner_text()
     assert heading.startswith("cam1 changed suddenly since ")
@@ -105,6 +122,22 @@ def test_the_incident_page_links_the_earlier_incident_that_it_looks_like(again: 
         assert above_fold(page, selector), selector
     assert f"looks like incident {first['id']} of {first['since'][:10]}" in page.locator("dl").inner_text()
     page.locator("dl a").click()
-    assert page.url.endswith(first["id"])
+    page.wait_for_url(f"**/{first['id']}")
     told = CliRunner().invoke(main, ["since", "--station", STATION, "--server", again.url]).output
     assert f"Looks like incident {first['id']} of {first['since'][:10]}." in told
+
+
+def test_a_view_whose_embedding_is_missing_says_so_wherever_its_state_is_shown(partial: Server, page: Page) -> None:
+    (station,) = partial.get("/api/v1/stations").json()
+    assert station["state"] == "insufficient data"
+    (missing,) = station["missing"]
+    assert missing.startswith("embedding 'head' in ")
+    opened(page, f"{partial.url}/")
+    assert missing in page.locator("table").first.inner_text()
+    if (page.viewport_size or {"width": 0})["width"] >= SIZES["desktop"][0]:
+        assert page.evaluate("[...document.querySelectorAll('.wide')].every(e => e.scrollWidth <= e.clientWidth)")
+    opened(page, f"{partial.url}/stations/{STATION}")
+    assert above_fold(page, ".missing")
+    assert page.locator(".missing").inner_text() == f"View top, missing: {missing}."
+    told = CliRunner().invoke(main, ["stations", "--server", partial.url]).output
+    assert f"  missing: {missing}" in told

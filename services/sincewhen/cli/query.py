@@ -99,7 +99,7 @@ def scope(incident: str, server: str, as_json: bool) -> None:  # noqa: FBT001 - 
 @server_option
 @json_option
 def stations(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes flags
-    """Every view of every station: its state, and what learning still misses or may begin with."""
+    """Every view of every station: its state, and what is missing, or what learning may begin with."""
     found = ask(server, "GET", "stations")
     if as_json:
         click.echo(json.dumps(found, indent=2))
@@ -113,7 +113,7 @@ def stations(server: str, as_json: bool) -> None:  # noqa: FBT001 - click passes
             f"{item['frames']} frames, the last {item['last_captured_at'] or 'never'}"
         )
         if item["missing"]:
-            click.echo(f"  still missing: {', '.join(item['missing'])}")
+            click.echo(f"  missing: {', '.join(item['missing'])}")
         if item["proposal"]:
             click.echo(f"  a profile can be built: {_build_command(item, server)}")
 

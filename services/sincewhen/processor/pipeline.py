@@ -151,6 +151,7 @@ class Pipeline:
         weight = view_weight(self.plant.budget_stations, self.plant.groups, views)
         frames = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
+        view.memory.missing_share = {}
         view.subgroups, view.opinions = {}, {}
         view.monitors = {
             stream: StreamMonitor(

@@ -33,7 +33,7 @@ class ViewMemory(msgspec.Struct):
     changes: list[tuple[int, str]] = msgspec.field(default_factory=list)  # recorded: time, kind; the newest CHANGES_MAX
     passed: list[int] = msgspec.field(default_factory=list)  # challenge parts that passed, the newest CHANGES_MAX
     not_drift: int = 0  # pages that people judged to be none
-    unusable_share: float = 0.0  # running share of frames with nothing to judge
+    missing_share: dict[str, float] = msgspec.field(default_factory=dict)  # by stream: of frames, running
     new_regime_share: float = 0.0
 
 

@@ -11,7 +11,7 @@ from sincewhen.processor.gaps import WEEK_NS
 from sincewhen.processor.learn import FRAMES_MIN
 from sincewhen.processor.state import LOTS_MAX, ViewMemory, ViewState
 from sincewhen.profiles.profile import Profile
-from sincewhen.profiles.streams import SQUARED
+from sincewhen.profiles.streams import SQUARED, parsed
 from sincewhen.profiles.variance import LOTS_MIN
 from sincewhen.score.score import Scores
 from sincewhen_schemas.frames import Frames, Strings
@@ -19,8 +19,11 @@ from sincewhen_schemas.messages import StationState as StateName
 from sincewhen_schemas.messages import StationStatus
 
 STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
+_DERIVED = ("slice:", *SQUARED)  # streams that come with another one
+_THINNED = "factor:"  # a busy agent measures them on fewer frames
 _RESETS = {"cleaning", "replacement"}
-_UNUSABLE_MAX = 0.2  # more than this share of frames without anything to judge = insufficient data
+_NEW_REGIME_MAX = 0.2  # share of frames
+_MISSING_MAX = 0.2  # share of frames without a stream, beyond that of the golden frames
 _SHARE_FRAMES = 100  # memory of the running shares
 
 
@@ -57,18 +60,35 @@ def _optical(stream: str) -> bool:
 def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
     """The view's state after a batch."""
     memory = view.memory
-    judged = np.any(list(scores.valid.values()), axis=0)
-    keep = math.exp(-len(judged) / _SHARE_FRAMES)
-    memory.unusable_share = keep * memory.unusable_share + (1 - keep) * float(np.mean(~judged & ~scores.new_regime))
+    keep = math.exp(-len(scores.new_regime) / _SHARE_FRAMES)
+    memory.missing_share = {
+        stream: keep * memory.missing_share.get(stream, 0.0) + (1 - keep) * float(np.mean(~valid & ~scores.new_regime))
+        for stream, valid in scores.valid.items()
+        if not stream.startswith(_DERIVED)
+    }
     memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
     if any(monitor.is_paging for monitor in view.monitors.values()):
         enter(view, "out of control", at_ns)
-    elif memory.new_regime_share > _UNUSABLE_MAX:
+    elif memory.new_regime_share > _NEW_REGIME_MAX:
         enter(view, "new regime", at_ns)
-    elif memory.unusable_share > _UNUSABLE_MAX:
+    elif any(not stream.startswith(_THINNED) for stream in _missing(view)):
         enter(view, "insufficient data", at_ns)
     else:
         enter(view, "in control", at_ns)
+
+
+def _missing(view: ViewState) -> dict[str, float]:
+    """Streams that too many frames lack, beyond what the golden ones did, and in which share of the newest."""
+    shares = view.memory.missing_share
+    golden = {stream: view.monitors[stream].null.n_ref for stream in shares}
+    most = max(golden.values(), default=1)
+    return {stream: share for stream, share in shares.items() if share > _MISSING_MAX + 1 - golden[stream] / most}
+
+
+def _missing_said(stream: str, share: float) -> str:
+    kind, name, _ = parsed(stream)
+    what = f"{kind} {name!r}" if name else kind
+    return f"{what} in {100 * share:.0f} % of the newest frames"
 
 
 def enter(view: ViewState, state: StateName, at_ns: int) -> None:
@@ -114,6 +134,8 @@ def status_of(
         missing += [f"{shift} shift" for shift in shifts if shift not in memory.golden_shifts]
         if profile is not None and missing:
             missing.append(f"a profile of the running model version (the active one is of {profile.model_version!r})")
+    elif profile is not None:
+        missing = [_missing_said(stream, share) for stream, share in _missing(view).items()]
     return StationStatus(
         station_id=station_id,
         view=name,
