@@ -36,9 +36,10 @@ def test_a_change_is_reported_with_the_documented_keys(tmp_path: Path) -> None:
     assert isinstance(alarms, list)
     (alarm,) = alarms
     assert set(alarm) == {
-        "at", "status", "since", "since_low", "since_high", "shape", "p_ramp", "until", "cause", "confirmed"
+        "at", "status", "since", "since_low", "since_high", "shape", "p_ramp", "until", "cause", "confirmed",
+        "final",
     }  # fmt: skip
-    assert set(alarm["confirmed"]) == {"at", "since", "since_low", "since_high", "shape"}
+    assert set(alarm["confirmed"]) == set(alarm["final"]) == {"at", "since", "since_low", "since_high", "shape"}
     assert abs(alarm["confirmed"]["since"] - 2900) <= 3
     assert alarm["at"] < 2930
     assert alarm["cause"] == "unknown"
@@ -321,5 +322,24 @@ def test_a_change_that_was_there_twice_before_is_recurring(tmp_path: Path, alike
     assert len(report["alarms"]) == 3
     assert text.count("recurring change since row") == alike
     assert ("not for the first time" in page.read_text()) == alike
+    shapes = [alarm["final"]["shape"] for alarm in report["alarms"]]
+    assert (shapes[2] == "recurring") == alike
+    assert "recurring" not in shapes[:2] + [alarm["shape"] for alarm in report["alarms"]]
+    for alarm, shape in zip(report["alarms"], shapes, strict=True):
+        final = alarm["final"]
+        assert f"{shape} change since row {final['since']} [{final['since_low']}..{final['since_high']}]" in text
     if alike:
         assert "recurring change since row 3500" in text
+
+
+@pytest.mark.parametrize("frames", [30, 120])
+def test_a_change_that_was_soon_over_is_transient_wherever_it_is_told(tmp_path: Path, frames: int) -> None:
+    x, move = changed_rows()
+    x[CHANGED + frames :] -= 3 * move
+    page = tmp_path / "out.html"
+    _, text, report = run(arrays(tmp_path, x=x), "--golden", "2400", "--report", str(page))
+    (alarm,) = report["alarms"]
+    assert (alarm["status"], alarm["final"]["shape"]) == ("ended", "transient")
+    assert alarm["shape"] != "transient", "at the alarm nobody knows"
+    assert "transient change since row" in text
+    assert "for a short time since" in page.read_text()

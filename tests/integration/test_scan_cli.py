@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Sequence
+from datetime import datetime
 from pathlib import Path
 
 import numpy as np
@@ -136,6 +137,21 @@ def test_a_named_baseline_that_hides_a_change_is_doubted_on_the_console_in_the_p
         assert "A change inside of a baseline hides itself" in said, said
     assert "Compared with the baseline, 901 pictures" in page
     assert "No change found in 1,200 pictures, against a baseline that changes in itself" in page
+
+
+def test_the_json_has_the_shape_and_the_dates_of_the_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sincewhen.cli.scan.load_model", lambda *_: Patches())
+    index = brightened(tmp_path / "archive", 900, 1000)
+    result = scan(tmp_path / "archive", "--index", str(index), "--json", "-")
+    assert result.exit_code == 0, result.output
+    (alarm,) = json.loads(result.stdout)["alarms"]
+    final = alarm["final"]
+    assert set(final) == {"at", "since", "since_low", "since_high", "shape"}
+    assert final["shape"] == "transient"
+    for name in ("since", "since_low", "since_high"):
+        at = datetime.fromisoformat(alarm[f"{name}_at"])
+        assert at.timestamp() == 1_760_000_000 + final[name]
+    assert "for a short time since" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -103,6 +103,7 @@ def as_json(alarm: Alarm) -> dict[str, Any]:
         "until": alarm.until,
         "cause": alarm.cause,
         "confirmed": None if alarm.confirmed is None else _without_p_ramp(alarm.confirmed),
+        "final": _without_p_ramp(alarm.known),
     }
 
 

@@ -1,6 +1,6 @@
 """Recorded arrays through profile, detectors and onset, without any service. Nothing uses later rows."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
@@ -84,9 +84,9 @@ class Alarm:
 
     @property
     def known(self) -> Dating:
-        """As known in the end; of a change that was over before it could be confirmed, as known at the alarm."""
+        """As known in the end; a change that was over before it could be confirmed is dated as at the alarm."""
         short = self.until is not None and self.until < self.first.at + CONFIRMED_AFTER
-        return self.first if short else self.final
+        return replace(self.first, at=self.final.at, shape=self.final.shape) if short else self.final
 
 
 @dataclass(frozen=True, slots=True)
