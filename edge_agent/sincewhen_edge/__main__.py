@@ -36,6 +36,7 @@ FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 _SHOWN = 5
 _DRAIN_S = 5.0
+_OUTPUT = Path("-")  # standard output
 _NICENESS = 10  # of work off the line's path on a line PC
 
 
@@ -174,7 +175,11 @@ def reference() -> None:
 @click.option(
     "--seed", type=click.IntRange(0, 2**63 - 1), default=1, show_default=True, help="The same seed, the same faults."
 )
-@click.option("--out", type=click.Path(dir_okay=False, writable=True, path_type=Path), help="Write the set here ...")
+@click.option(
+    "--out",
+    type=click.Path(dir_okay=False, writable=True, allow_dash=True, path_type=Path),
+    help="Write the set here, - for standard output ...",
+)
 @click.option("--server", help="... and, or, send it there; SINCEWHEN_SERVER alone sends nothing.")
 def build_reference(
     directory: Path,
@@ -195,6 +200,10 @@ def build_reference(
         raise click.UsageError("a reference set goes to --out FILE, --server URL, or both; got neither: name one")
     if out and not out.absolute().parent.is_dir():
         raise click.UsageError(f"--out is a file in a folder that is there; got {out}: make the folder first")
+    if out == _OUTPUT and sys.stdout.isatty():
+        raise click.UsageError(
+            "--out is bytes, which no terminal shows; got -, a terminal: redirect it, or name a file"
+        )
     asked = Settings(station_id=station, view=view, server=server or DEFAULT_SERVER)
     settings = _checked(lambda: complete(asked, _token()))
     if hasattr(os, "nice"):  # not on Windows
@@ -205,15 +214,22 @@ def build_reference(
         place = Place(station, view, regime)
         encoded = _checked(lambda: build(files, place, embed, seed, time.time_ns(), told))
     try:
-        if out:
+        if out == _OUTPUT:
+            click.echo(encoded, nl=False)
+        elif out:
             out.write_bytes(encoded)
         if server:
             send(settings, encoded)
     except (OSError, SendError) as error:
-        kept = f" (the set is in {out})" if out and isinstance(error, SendError) else ""
+        kept = f" (the set is in {_name(out)})" if out and isinstance(error, SendError) else ""
         raise click.ClickException(f"{error}{kept}") from error
-    where = " and ".join(str(name) for name in (out, server) if name)
-    click.echo(f"{reference_sha(encoded)}: {len(files)} images, {len(encoded)} bytes, to {where}")
+    where = " and ".join(name for name in (out and _name(out), server) if name)
+    said = f"{reference_sha(encoded)}: {len(files)} images, {len(encoded)} bytes, to {where}"
+    click.echo(said, err=out == _OUTPUT)
+
+
+def _name(out: Path) -> str:
+    return "standard output" if out == _OUTPUT else str(out)
 
 
 def _pace(common: dict[str, Any]) -> tuple[Pace, TimeForm]:

@@ -96,6 +96,19 @@ def test_a_set_holds_every_copy_of_every_pinned_image_as_the_model_sees_it(
 
 
 @traced
+def test_the_set_goes_to_standard_output_and_what_is_said_to_standard_error(
+    tmp_path: Path, model: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    pin(tmp_path)
+    result = built(tmp_path, "--model", model, "--out", "-")
+    assert result.exit_code == 0, result.output
+    assert decode_reference(result.stdout_bytes).station_id == STATION
+    assert f"{M} images, {len(result.stdout_bytes)} bytes, to standard output" in result.stderr
+    assert not (tmp_path / "-").exists()
+
+
+@traced
 def test_the_server_gets_the_set_with_the_token(
     tmp_path: Path, model: str, server: FakeServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:

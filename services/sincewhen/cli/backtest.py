@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from sincewhen.cli.arrays import LAYER, BadArrays, read_recording
-from sincewhen.cli.places import MADE, OUTPUT, all_different, can_be_written, run_length, written
+from sincewhen.cli.places import MADE, OUTPUT, all_different, can_be_written, can_hold_bytes, run_length, written
 from sincewhen.detect.naming import UNKNOWN
 from sincewhen.processor.backtest import Alarm, Dating, Recording, Result, run
 from sincewhen.processor.learn import Refusal, Subject, build_profile
@@ -42,7 +42,7 @@ def _is_report(context: click.Context, parameter: click.Parameter, path: Path | 
 @click.option("--report", type=MADE, callback=_is_report, help="A page (.html) or a figure (.png) of the result.")
 @click.option("--profile", "given", type=_GIVEN, help="A built profile; default: learn one from the golden rows.")
 @click.option("--reference", type=_GIVEN, help="A reference set of the same model: what changes look like, by name.")
-@click.option("--profile-out", type=MADE, callback=can_be_written, help="Where to write the profile it learned.")
+@click.option("--profile-out", type=MADE, callback=can_hold_bytes, help="Where to write the profile it learned.")
 def backtest(
     file: Path,
     golden: int,

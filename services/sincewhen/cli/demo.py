@@ -10,7 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ import httpx
 from rich.console import Console
 from rich.progress import Progress
 
+from sincewhen.cli.places import MADE, OUTPUT, can_be_written, written
 from sincewhen.cli.query import looks_like
 from sincewhen.demo.play import Demo, DemoError
 
@@ -26,9 +27,17 @@ _START_S = 60.0
 _PORT = 8099
 
 
+def _made(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """A callback of an option: as `can_be_written`, in a folder that is made."""
+    if path is not None:
+        with suppress(OSError):  # told by the other
+            path.absolute().parent.mkdir(parents=True, exist_ok=True)
+    return can_be_written(context, parameter, path)
+
+
 @click.command()
 @click.option("--headless", is_flag=True, help="End when both stories are told; exit code 0 only if both were found.")
-@click.option("--json", "report", type=click.Path(dir_okay=False, path_type=Path), help="Write the result here.")
+@click.option("--json", "report", type=MADE, callback=_made, help="Where to write the result, - for standard output.")
 @click.option("--seed", type=click.IntRange(0), help="Of everything random; default: a new one each time.")
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("build/demo"), show_default=True
@@ -46,12 +55,12 @@ def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) ->
             result = _play(folder, url, seed, console)
         except DemoError as error:
             raise click.ClickException(f"seed {seed}: {error}") from error
-        _tell(result)
+        quiet = report == OUTPUT
+        _tell(result, quiet=quiet)
         if report is not None:
-            report.parent.mkdir(parents=True, exist_ok=True)
-            report.write_text(json.dumps(result, indent=2) + "\n")
+            written(report, json.dumps(result, indent=2) + "\n")
         if not headless:
-            click.echo(f"\nLook at it: {url}   (Ctrl-C ends the demonstration)")
+            click.echo(f"\nLook at it: {url}   (Ctrl-C ends the demonstration)", err=quiet)
             _until_interrupted()
     sys.exit(0 if result["ok"] else 1)
 
@@ -112,19 +121,24 @@ def _port(headless: bool) -> int:  # noqa: FBT001 - the command's flag
     raise click.ClickException("there is no free port on 127.0.0.1")
 
 
-def _tell(result: dict[str, Any]) -> None:
+def _tell(result: dict[str, Any], *, quiet: bool) -> None:
+    """On standard error where standard output is a file's."""
+    lines: list[str] = []
     for story in result["stories"]:
-        click.echo(f"\n{story['name']}: began {story['true_since']}")
+        lines.append(f"\n{story['name']}: began {story['true_since']}")
         if not story["found"]:
-            click.echo("  not found")
+            lines.append("  not found")
             continue
         covers = "holds" if story["covered"] else "does not hold"
-        click.echo(f"  found   since {story['since']}, {story['shape']}, {story['delay_frames']} frames after it began")
-        click.echo(f"  between {story['since_low']} and {story['since_high']} (95 %; it {covers} the true start)")
-        click.echo(f"  cause   {looks_like(story['cause'])}")
-        click.echo(f"  lots    {', '.join(story['lots'])}")
+        lines += [
+            f"  found   since {story['since']}, {story['shape']}, {story['delay_frames']} frames after it began",
+            f"  between {story['since_low']} and {story['since_high']} (95 %; it {covers} the true start)",
+            f"  cause   {looks_like(story['cause'])}",
+            f"  lots    {', '.join(story['lots'])}",
+        ]
     verdict = "as it must be" if result["ok"] else "NOT as it must be"
-    click.echo(f"\nfalse incidents: {result['false_incidents']}; {result['elapsed_s']:.0f} s; {verdict}")
+    lines.append(f"\nfalse incidents: {result['false_incidents']}; {result['elapsed_s']:.0f} s; {verdict}")
+    click.echo("\n".join(lines), err=quiet)
 
 
 def _until_interrupted() -> None:

@@ -1,6 +1,7 @@
 """Where a command writes, told before the work, not after it; and how often it may alarm by chance."""
 
 import math
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -26,6 +27,13 @@ def can_be_written(_context: click.Context, _parameter: click.Parameter, path: P
     except OSError as error:
         raise click.BadParameter(f"it names a file that can be written; got {path} ({error}): name another") from error
     return path
+
+
+def can_hold_bytes(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    """A callback of an option that names a binary file: as above, and no terminal."""
+    if path == OUTPUT and sys.stdout.isatty():
+        raise click.BadParameter("it is bytes, which no terminal shows; got -, a terminal: redirect it, or name a file")
+    return can_be_written(context, parameter, path)
 
 
 def run_length(_context: click.Context, _parameter: click.Parameter, value: float | None) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from sincewhen.cli.places import MADE, OUTPUT, can_be_written, written
+from sincewhen.cli.places import MADE, OUTPUT, can_hold_bytes, written
 from sincewhen.cli.query import ask, request, server_option
 
 
@@ -75,7 +75,9 @@ def activate(sha: str, why: str, by: str, server: str) -> None:
 
 @profile.command()
 @click.argument("sha")
-@click.option("--out", type=MADE, callback=can_be_written, required=True, help="Where to write it.")
+@click.option(
+    "--out", type=MADE, callback=can_hold_bytes, required=True, help="Where to write it, - for standard output."
+)
 @server_option
 def export(sha: str, out: Path, server: str) -> None:
     """Write a profile to a file, for `sincewhen backtest --profile`."""
