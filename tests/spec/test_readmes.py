@@ -1,0 +1,26 @@
+"""What the READMEs say of the past and of the stations' keys is so."""
+
+import inspect
+import re
+from pathlib import Path
+
+from sincewhen.console.views import station_json
+from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, ROWS_OPEN, ROWS_SPARSE
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def test_the_past_has_the_rows_and_the_reach_that_are_said() -> None:
+    text = " ".join((ROOT / "services" / "README.md").read_text().split())
+    reach = (BLOCKS_MAX - 1) * BLOCK * (2**LEVELS - 1)
+    assert f"{reach // 10**6} million frames back" in text
+    assert f"{ROWS_CALM} rows at full resolution (a slice {ROWS_SPARSE})" in text
+    assert f"{ROWS_OPEN:,} while a change is dated" in text
+
+
+def test_every_key_of_a_station_is_said() -> None:
+    text = (ROOT / "README.md").read_text()
+    said = text[text.index("\nstations  ") : text.index("\nprofile build  ")]
+    keys = re.findall(r'"(\w+)"', said)
+    given = re.findall(r'^ +"(\w+)":', inspect.getsource(station_json), re.MULTILINE)
+    assert [key for key in keys if key not in {"from", "to"}] == list(dict.fromkeys(given))
