@@ -4,7 +4,7 @@ Level j watches two windows, of 2^j..1.5·2^j-1 and of 1.5·2^j..2^(j+1)-1 frame
 Level 2 watches one, of 4..5 frames, and only along fingerprints: a few outlier frames are no drift but T²'s and SPE's.
 With D a window's sum, n its frames, v its null variance as the profile measured it, a window's evidence is a mixture of
 
-    blind     ½ r/(1+r) Σ D²/v − (d/2) ln(1+r)     a normal prior on every direction, r = c √(64/d) n/2^j, c of SIZES
+    blind     ½ r/(1+r) Σ D²/v − (d/2) ln(1+r)     a normal prior on every direction, r = SIZE √(64/d) n/2^j
     directed  γ z − γ²/2, z = Σ f n D/v / √(Σ f² n²/v)     for each fingerprint f; γ = 5 costs little from z = 4 to 8
 
 Where lots differ by nature, one more window is the running lot itself, from its first frame: most of what comes with a
@@ -29,7 +29,7 @@ from sincewhen.profiles.null import StreamNull
 LEVEL_MIN = 2
 BLIND_MIN = 8  # frames; shorter windows look along fingerprints only
 SHORT_WEIGHT = 0.25  # of their level, against the others'
-SIZES = (0.7, 2.0)  # prior displacement relative to the window
+SIZE = 0.6  # prior displacement relative to the window: best of single ones from 1 to 512 coordinates, better than two
 GAMMA = 5.0
 BLIND_SHARE = 0.5  # of the mixture's weight, where there are fingerprints
 _LOT_GROWN = 1.4  # a lot's window has any length: the prior of one in the middle of an octave
@@ -135,11 +135,11 @@ class Esr:
 
 
 def _priors(n_max: int, dims: int) -> NDArray[np.float64]:
-    """The factor of a window's chi-square and what is subtracted (n_max + 1, sizes, 2); last, the lot's window."""
+    """The factor of a window's chi-square and what is subtracted (n_max + 1, 2); last, the lot's window."""
     n = np.arange(1, n_max + 1)
     grown = np.append(n / 2.0 ** np.floor(np.log2(n)), _LOT_GROWN)
-    r = np.array(SIZES) * math.sqrt(64 / dims) * grown[:, None]
-    return np.stack([0.5 * r / (1 + r), 0.5 * dims * np.log1p(r)], axis=2)
+    r = SIZE * math.sqrt(64 / dims) * grown
+    return np.stack([0.5 * r / (1 + r), 0.5 * dims * np.log1p(r)], axis=1)
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
@@ -183,7 +183,7 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
 
 @njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
 def _windows(frames, memory, null, priors, count, own, moves, weights, top, sums, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    """Fills D/v, 1/v, blind evidence top + ln sums, frames, level of windows; how many, of how many levels."""
+    """Fills D/v, 1/v, blind evidence e^top · sums, frames, level of windows; how many, of how many levels."""
     total, starts, lots, doubts = memory
     base, weight, lot_variance, reference = null
     levels, d = starts.shape[0] - 2, len(total)
@@ -211,10 +211,7 @@ def _windows(frames, memory, null, priors, count, own, moves, weights, top, sums
             moved[i] = (total[i] - begun[i]) * over[i]
             chi2 += (total[i] - begun[i]) * moved[i]
         prior = priors[n - 1 if level <= levels else len(base)]
-        small, great = prior[0, 0] * chi2 - prior[0, 1], prior[1, 0] * chi2 - prior[1, 1]
-        top[used], sums[used] = max(small, great), 0.5 + 0.5 * math.exp(-abs(small - great))
-        if short:
-            top[used], sums[used] = 0.0, 0.0
+        top[used], sums[used] = (0.0, 0.0) if short else (prior[0] * chi2 - prior[1], 1.0)
         seen[used] = n, level
         used, active = used + 1, active + (s == 0) * (SHORT_WEIGHT if short else 1.0)
     return used, active

@@ -7,11 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sincewhen.incidents.correlate import correlate, is_second
+from sincewhen.processor.dating import CONFIRMED_AFTER
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Refusal, build_profile
-from sincewhen.processor.monitor import CONFIRMED_AFTER, StreamMonitor
+from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import score

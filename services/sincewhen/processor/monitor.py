@@ -18,13 +18,12 @@ from sincewhen.detect.gate import verdict
 from sincewhen.detect.next_change import DIMS_MIN, LEVEL_LOOKS, RENEWED_EVERY, NextChange, NextState
 from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
-from sincewhen.processor.dating import Subject, date_event
+from sincewhen.processor.dating import CONFIRMED_AFTER, Subject, date_event
 from sincewhen.processor.event import Event, Owed, Rows
 from sincewhen.processor.past import Past, alike, remembered
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
 
-CONFIRMED_AFTER = 50
 REFINED_AFTER = 200
 REOPEN_WITHIN = 64
 OPEN_MAX = 8
