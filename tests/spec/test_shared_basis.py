@@ -4,6 +4,7 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 import pytest
+from msgspec import structs
 from numpy.typing import NDArray
 
 from sincewhen.incidents.correlate import correlate
@@ -124,8 +125,8 @@ def twins(*, same: bool) -> list[Recorded]:
     return found
 
 
-def incidents(data: list[Recorded], *, shared: bool) -> list[Incident]:
-    """Of two stations, within one basis or each within its own."""
+def found(data: list[Recorded], *, shared: bool) -> list[Detection]:
+    """At two stations, within one basis or each within its own."""
     detections: list[Detection] = []
     common: dict[str, Common] = {}
     for number, recorded in enumerate(data):
@@ -141,7 +142,11 @@ def incidents(data: list[Recorded], *, shared: bool) -> list[Incident]:
         for start in range(GOLDEN, len(x), 50):
             runner.feed(batch(recorded, start, start + 50, station))
         detections += runner.outputs.detections
-    return correlate(detections)
+    return detections
+
+
+def incidents(data: list[Recorded], *, shared: bool) -> list[Incident]:
+    return correlate(found(data, shared=shared))
 
 
 def test_an_incident_looks_like_an_earlier_one_at_another_station() -> None:
@@ -154,3 +159,21 @@ def test_an_incident_looks_like_an_earlier_one_at_another_station() -> None:
 @pytest.mark.parametrize(("same", "shared"), [(False, True), (True, False)])
 def test_what_points_elsewhere_or_is_measured_by_another_basis_is_not_alike(same: bool, shared: bool) -> None:  # noqa: FBT001 - parametrized
     assert [incident.looks_like for incident in incidents(twins(same=same), shared=shared)] == [None, None]
+
+
+@pytest.mark.parametrize(("near", "basis", "alike"), [(0.9, "", False), (0.97, "", True), (1.0, "another", False)])
+def test_a_layer_that_stands_alone_must_be_nearer_and_on_the_same_basis(near: float, basis: str, alike: bool) -> None:  # noqa: FBT001 - parametrized
+    detections = found(twins(same=True), shared=True)
+    first = next(item for item in detections if item.basis)
+    way = np.frombuffer(first.common, "<f2").astype(np.float64)
+    aside = np.linalg.qr(np.stack([way, np.arange(len(way), dtype=float)]).T)[0][:, 1] * np.linalg.norm(way)
+    turned = (near * way + (1 - near**2) ** 0.5 * aside).astype("<f2").tobytes()
+    exact = [
+        structs.replace(item, common=first.common, common_error=0.0)
+        if item.station_id == first.station_id
+        else structs.replace(item, common=turned, common_error=0.0, basis=basis or first.basis)
+        for item in detections
+        if item.basis
+    ]
+    _, second = correlate(exact)
+    assert (second.looks_like is not None) == alike

@@ -21,6 +21,7 @@ from sincewhen.profiles.profile import Profile
 from sincewhen.store import read
 
 STATIONS_MAX = 16  # that a basis is pooled over
+TRIED_MAX = 8  # bases in use: each takes seconds where a layer is wide
 _NAMED_MAX = 5  # views that a warning names
 
 
@@ -74,11 +75,12 @@ def _width(profile: Profile, layer: str) -> int:
 
 
 def _in_use(profiles: Sequence[Profile], layer: str) -> list[Common]:
-    """Each basis once: pooled over most stations first, then used by most views."""
+    """Each basis once, TRIED_MAX at most: pooled over most stations first, then used by most views."""
     used = [profile.layers[layer].basis.common for profile in profiles]
     addresses = [common.sha for common in used]
     by_sha = dict(zip(addresses, used, strict=True))
-    return [by_sha[sha] for sha in sorted(by_sha, key=lambda a: (-by_sha[a].stations, -addresses.count(a), a))]
+    best = sorted(by_sha, key=lambda a: (-by_sha[a].stations, -addresses.count(a), a))
+    return [by_sha[sha] for sha in best[:TRIED_MAX]]
 
 
 def _pool(runner: Runner, others: Sequence[Profile], layer: str, own: Embeddings) -> Iterator[Common]:

@@ -2,7 +2,8 @@
 
 Each stream names the ended change of its own that pointed the same way. Layers decide, at least half of those that
 moved; T² and SPE can only grow, so they say nothing. Scalars know two directions only: they count where no layer moved,
-and then all of them must agree. Layers of stations on one common basis point to each other's in its coordinates.
+and then all of them must agree. Layers of stations on one common basis point to each other's in its coordinates; one
+that stands alone must be nearer, because an early layer takes many faults for alike.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from sincewhen.profiles.streams import SQUARED
 from sincewhen_schemas.messages import Detection, Incident
 
-ELSEWHERE_COSINE = 0.8
+ELSEWHERE_COSINE, ALONE_COSINE = 0.8, 0.95
 _SURE = 0.5  # of a displacement's squared length that counts at least
 ELSEWHERE_MAX = 64  # newest ended changes of a layer and basis that are looked at
 _LAYERS = ("embedding:", "slice:")
@@ -102,7 +103,9 @@ class _Elsewhere:
             cosine, earlier = max(near, key=lambda item: item[0], default=(0.0, incident))
             if cosine > ELSEWHERE_COSINE:
                 votes.add(earlier, cosine)
-        return votes.won(0.5 * len(wholes)) if wholes else None
+        won = votes.won(0.5 * len(wholes))
+        alone = won is not None and len(votes.cast[won.incident_id]) == 1
+        return None if won is None or (alone and max(votes.cast[won.incident_id]) < ALONE_COSINE) else won
 
 
 def _unit(member: Detection) -> NDArray[np.float64]:
