@@ -17,6 +17,7 @@ SUBJECTS = {
         "irregular",
         "names",
         "images",
+        "shared",
         "pages",
         "cost",
     )

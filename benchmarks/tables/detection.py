@@ -1,13 +1,17 @@
 """Rows of delay, run length, ramps and scale."""
 
+import itertools
 import math
 from collections.abc import Iterator
 
+import numpy as np
+
 from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, mean_of, number, row, said, total
 from benchmarks.race import AFTER_MAX, DIMS, OF_TRUTH
-from benchmarks.spread import Spread, run_length
+from benchmarks.spread import Spread, bootstrap, run_length
 from benchmarks.streams import KINDS
 from benchmarks.subjects.ramps import SLOPES
+from benchmarks.subjects.shared import OWN, POOLED
 from benchmarks.thresholds import Delays, delays, realised, threshold
 
 ARL0 = 1e4
@@ -169,6 +173,7 @@ def details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
         if len(table) > 1:
             yield title, table
     yield from _arl_details(book)
+    yield from _shared_details(book)
 
 
 def _cell(
@@ -205,3 +210,21 @@ def _arl_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
         )
     if len(table) > 1:
         yield "Realised ARL0 over its target of 10,000", table
+
+
+def _shared_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
+    """Of all products: what a basis explains of what the own one does, delay over the own one's, alarms beside its."""
+    own = {found.cell.get("product", str): found.figures for found in book.of("shared", basis=OWN)}
+    others = [found for found in book.of("shared") if found.cell.get("basis", str) != OWN]
+    layers = sorted({name.removesuffix(" share") for found in others for name in found.figures if "share" in name})
+    table = [["basis", "layer", "pairs", "explained", "delay / own", "90 %", "alarms", "of the own"]]
+    for what, layer in itertools.product((POOLED, "another's"), layers):
+        kept = [f for f in others if (f.cell.get("basis", str) == POOLED) == (what == POOLED)]
+        pairs = [(f.figures, own[f.cell.get("product", str)]) for f in kept if f.cell.get("product", str) in own]
+        logs = [np.log(np.array(a[f"{layer} delay"]) / b[f"{layer} delay"]) for a, b in pairs]
+        spread = bootstrap(logs, lambda values: float(np.exp(values.mean())))
+        shares = [number(float(pick([a[f"{layer} share"][0] for a, _ in pairs]))) for pick in (np.min, np.max)]
+        alarms = [f"{sum(side[f'{layer} alarms'][0] for side in sides):.0f}" for sides in zip(*pairs, strict=True)]
+        table.append([what, layer, str(len(pairs)), " to ".join(shares), number(spread.value), said(spread), *alarms])
+    if others:
+        yield "Within a common basis against the own, real pictures", table

@@ -59,6 +59,9 @@ class Detection(Message, frozen=True, kw_only=True):
     evidence: float  # max log marginal likelihood ratio of the dating
     displacement: float  # Mahalanobis size
     direction: bytes = b""  # mean displacement in the profile's coordinates, float16 little-endian
+    basis: str = ""  # address of the common basis of stations of its model version; "" = of no layer as a whole
+    common: bytes = b""  # mean displacement in the coordinates of that, float16 little-endian
+    common_error: float = 0.0  # expected squared length of its error
     before: float | None = None  # a scalar stream's usual value, and its value now
     after: float | None = None
     cause: str = "unknown"  # what it looks like: names joined by " or "
@@ -118,6 +121,7 @@ class Incident(Message, frozen=True, kw_only=True):
     layers: tuple[LayerMove, ...] = ()  # of each view, in the model's order
     looks_like: str | None = None  # incident_id of an earlier one that ended
     looks_like_since_ns: int | None = None
+    looks_like_station_id: str = ""  # where that was
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
     closed: Closing | None = None  # None: it goes on, or ended by itself
     detection_ids: tuple[str, ...]

@@ -116,7 +116,7 @@ def test_the_incident_page_says_what_where_since_when_and_how_far_above_the_fold
 
 def test_the_incident_page_links_the_earlier_incident_that_it_looks_like(again: Server, page: Page) -> None:
     newest, _, first = again.get("/api/v1/incidents").json()
-    assert newest["looks_like"] == {"id": first["id"], "since": first["since"]}
+    assert newest["looks_like"] == {"id": first["id"], "since": first["since"], "station_id": STATION}
     opened(page, f"{again.url}/incidents/{newest['id']}")
     for selector in ("h1", "dl", "svg.strip"):
         assert above_fold(page, selector), selector

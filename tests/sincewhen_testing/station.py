@@ -43,10 +43,10 @@ def changes(seed: int, same: tuple[bool, ...]) -> Recorded:
     return x, np.resize(factor, frames), np.resize(lots, frames)
 
 
-def columns(data: Recorded, start: int, stop: int) -> Frames:
+def columns(data: Recorded, start: int, stop: int, station: str = STATION) -> Frames:
     x, factor, lots = data
     return Frames(
-        station_id=STATION,
+        station_id=station,
         view="top",
         agent_id="pc",
         boot_id="b",
@@ -60,8 +60,8 @@ def columns(data: Recorded, start: int, stop: int) -> Frames:
     )
 
 
-def batch(data: Recorded, start: int, stop: int) -> bytes:
-    return encode_frames(columns(data, start, stop))
+def batch(data: Recorded, start: int, stop: int, station: str = STATION) -> bytes:
+    return encode_frames(columns(data, start, stop, station))
 
 
 def learned(data: Recorded) -> tuple[str, Profile]:
@@ -77,20 +77,21 @@ def learned(data: Recorded) -> tuple[str, Profile]:
     return profile_sha(encode_profile(profile)), profile
 
 
-def activation(sha: str) -> bytes:
+def activation(sha: str, station: str = STATION) -> bytes:
     event = pb.ProfileActivated(view="top", profile_sha=sha)
-    return encode_control(STATION, pb.Control(control_id="c", at_ns=START_NS, profile_activated=event))
+    return encode_control(station, pb.Control(control_id="c", at_ns=START_NS, profile_activated=event))
 
 
 class Run:
     """A pipeline over one station; offsets grow by one a record."""
 
-    def __init__(self, profiles: dict[str, Profile], plant: Plant | None = None) -> None:
+    def __init__(self, profiles: dict[str, Profile], plant: Plant | None = None, station: str = STATION) -> None:
+        self.station = station
         self.pipeline = Pipeline(profiles.__getitem__, plant or Plant())
         self.profiles, self.state, self.outputs, self.offset = profiles, StationState(), Outputs(), 1
 
     def feed(self, value: bytes) -> Outputs:
-        made = self.pipeline.step(self.state, STATION, value, self.offset, START_NS + 10**15)
+        made = self.pipeline.step(self.state, self.station, value, self.offset, START_NS + 10**15)
         self.offset += 1
         self.outputs.add(made)
         return made

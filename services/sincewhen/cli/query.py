@@ -71,7 +71,9 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         if found["new_level"]:
             click.echo("Stable since a recorded change: a new reference is proposed, see `sincewhen stations`.")
         if found["looks_like"]:
-            click.echo(f"Looks like incident {found['looks_like']['id']} of {found['looks_like']['since'][:10]}.")
+            like = found["looks_like"]
+            at = "" if like["station_id"] == found["station_id"] else f" at {like['station_id']}"
+            click.echo(f"Looks like incident {like['id']}{at} of {like['since'][:10]}.")
         click.echo(found["layers_said"] or "No layer of a model is watched.")
     else:
         click.echo(f"{station}: no incident {'at ' + at if at else 'is open'}")

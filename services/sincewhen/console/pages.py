@@ -93,6 +93,7 @@ def shown(incident: Incident) -> dict[str, Any]:
         "cause": incident.cause.replace("_", " "),
         "with_lot": incident.with_lot,
         "looks_like": incident.looks_like,
+        "looks_like_at": incident.looks_like_station_id * (incident.looks_like_station_id != incident.station_id),
         "looks_like_date": (iso(incident.looks_like_since_ns) or "")[:10],
         "layers": incident.layers,
         "layers_said": said(incident),

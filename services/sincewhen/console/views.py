@@ -58,7 +58,12 @@ def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
         "shape": incident.shape,
         "cause": incident.cause,
         "with_lot": incident.with_lot,
-        "looks_like": incident.looks_like and {"id": incident.looks_like, "since": iso(incident.looks_like_since_ns)},
+        "looks_like": incident.looks_like
+        and {
+            "id": incident.looks_like,
+            "since": iso(incident.looks_like_since_ns),
+            "station_id": incident.looks_like_station_id,
+        },
         "dating": incident.dating,
         "new_level": incident.new_level,
         "closed": incident.closed and {**msgspec.structs.asdict(incident.closed), "said": said_closed(incident.closed)},

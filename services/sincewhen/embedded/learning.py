@@ -1,15 +1,17 @@
 """An engineer's part of learning: build a profile from a window of the store, look at it, activate it."""
 
 import uuid
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
 
+from sincewhen.embedded.bases import Bases, common_bases
 from sincewhen.embedded.references import chosen
 from sincewhen.embedded.runner import Runner
 from sincewhen.incidents.correlate import concerns
-from sincewhen.processor.learn import Refusal, RefusalReason, Subject, build_profile
+from sincewhen.processor.learn import FRAMES_MIN, Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.library import Library
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen.store import read
@@ -46,9 +48,11 @@ def build(
         return overlap
     golden, version = read.golden(runner.connection, station, view, from_ns, until_ns)
     named = chosen(runner, reference, station, view, version)
-    learned = build_profile(golden, Subject(station, view, "", version), *named)
+    bases = common_bases(runner, golden, station, view, version) if golden.n >= FRAMES_MIN else Bases()
+    learned = build_profile(golden, Subject(station, view, "", version), *named, bases.common)
     if isinstance(learned, Refusal):
         return learned
+    learned = replace(learned, warnings=(*learned.warnings, *bases.warnings))
     body = encode_profile(learned)
     sha = profile_sha(body)
     runner.log.put_body(sha, body)
@@ -108,6 +112,7 @@ def summary(sha: str, profile: Profile) -> dict[str, Any]:
         "frames": profile.frames,
         "lots": profile.lots,
         "streams": list(profile.streams),
+        "common_bases": {name: layer.basis.common.sha for name, layer in profile.layers.items()},
         "warnings": list(profile.warnings),
         "reference": profile.reference_sha or None,
         "causes": {name: _causes(layer.library) for name, layer in profile.layers.items() if layer.library},

@@ -5,11 +5,15 @@ from dataclasses import dataclass
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from sincewhen.detect.naming import Name, name
 from sincewhen.processor.event import Event
+from sincewhen.profiles.embedding import in_common
+from sincewhen.profiles.null import StreamNull
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.scalar import raw_value
+from sincewhen.profiles.streams import parsed
 from sincewhen_schemas.messages import Detection
 
 
@@ -38,6 +42,7 @@ def detection(source: Source, event: Event) -> Detection:
     """The same event of the same stream and profile always has the same id."""
     named = _named(source, event)
     before, after = _values(source, event)
+    basis, common, error = _common(source, event)
     place = (source.station_id, source.view, source.stream, source.profile_sha)
     return msgspec.structs.replace(
         _message(place, source.arl0, event),
@@ -48,6 +53,9 @@ def detection(source: Source, event: Event) -> Detection:
         cause_strength=named.strength,
         alike=named.alike,
         limit_share=named.near,
+        basis=basis,
+        common=common,
+        common_error=error,
         layers=tuple(source.profile.layers),
         model_version=source.profile.model_version,
     )
@@ -118,9 +126,25 @@ def _named(source: Source, event: Event) -> Name:
     mean = np.array(event.direction)
     if library is None:
         return name(None, mean, 0.0)
+    return name(library, mean, float(_error(null, event) @ (library.half**2).sum(axis=1)))
+
+
+def _error(null: StreamNull, event: Event) -> NDArray[np.float32]:
+    """Variance (d,) of the mean displacement's error."""
     frames = int(np.clip(event.at - event.since + 1, 1, null.n_max))
-    error = null.vt[frames - 1] / frames + null.reference
-    return name(library, mean, float(error @ (library.half**2).sum(axis=1)))
+    return np.asarray(null.vt[frames - 1] / frames + null.reference, np.float32)
+
+
+def _common(source: Source, event: Event) -> tuple[str, bytes, float]:
+    """Of a layer as a whole: address of the common basis, the displacement in it, and its error's squared length."""
+    kind, layer, _ = parsed(source.stream)
+    if kind != "embedding":
+        return "", b"", 0.0
+    fitted = source.profile.layers[layer]
+    back = in_common(fitted.basis, np.eye(fitted.null.dims))
+    common = np.array(event.direction) @ back
+    error = float(_error(fitted.null, event) @ (back**2).sum(axis=1))
+    return fitted.basis.common.sha, common.astype("<f2").tobytes(), error
 
 
 def _values(source: Source, event: Event) -> tuple[float | None, float | None]:

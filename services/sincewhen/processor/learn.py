@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
+from sincewhen.profiles.embedding import Common
 from sincewhen.profiles.fit import Fitted, fit, fit_bases, fit_partings, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
@@ -58,18 +59,20 @@ def build_profile(
     subject: Subject | None = None,
     reference: ReferenceSet | None = None,
     reference_sha: str = "",
+    common: Mapping[str, Common] | None = None,
 ) -> Profile | Refusal:
     """Learn from golden frames in order of capture: 40 % basis, 40 % mean, quantiles and nulls, 20 % A/A.
 
     Once A/A has passed, means, quantiles and nulls are fitted again on the last 60 %, with the basis fixed.
-    reference: the same model version's reference set, for fingerprints; reference_sha: its name.
+    reference: the same model version's reference set, for fingerprints; reference_sha: its name. common: by layer the
+    basis that stations of the model version share; a layer without one gets its own.
     """
     frames = golden.n
     if frames < FRAMES_MIN:
         detail = f"a profile needs at least {FRAMES_MIN} golden frames; got {frames}: record {FRAMES_MIN - frames} more"
         return Refusal(RefusalReason.TOO_FEW_FRAMES, detail)
     first, second = int(frames * BASIS_SHARE), int(frames * _MEAN_SHARE)
-    bases = fit_bases(golden.rows(0, first))
+    bases = fit_bases(golden.rows(0, first), common or {}, golden.rows(first, second))
     partings = fit_partings(golden.rows(0, first), bases)
     codes = lot_codes(golden)
     by_lot = codes is not None and lots_known(codes)

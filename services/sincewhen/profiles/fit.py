@@ -1,12 +1,13 @@
 """Fit a profile's parts on golden frames: basis, means, quantiles, nulls (3-detection §2)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.profiles.embedding import Basis, apply_basis, fit_basis
+from sincewhen.profiles.embedding import Basis, Common, apply_basis, fit_basis, fit_common, fit_shared
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.library import fit_library, half_whitening
 from sincewhen.profiles.null import StreamNull
@@ -43,10 +44,24 @@ class Fitted:
     regimes: dict[str, float]
 
 
-def fit_bases(golden: Golden) -> dict[str, Basis]:
-    """A basis for each layer that varies at all."""
-    k = min(DIMS_MAX, golden.n // _FRAMES_PER_DIM)
-    return {name: fit_basis(values, k) for name, values in golden.layers.items() if np.ptp(values, axis=0).any()}
+def fit_bases(golden: Golden, common: Mapping[str, Common], later: Golden) -> dict[str, Basis]:
+    """A basis for each layer that varies at all, within a common one or, where there is none, within its own.
+
+    later: frames after the golden ones, by which the clip radius within a common one is chosen.
+    """
+    k = dims_max(golden.n)
+    return {
+        name: fit_shared(common[name], x, k, later.layers[name])
+        if name in common
+        else fit_basis(fit_common([x], k), x, k)
+        for name, x in golden.layers.items()
+        if np.ptp(x, axis=0).any()
+    }
+
+
+def dims_max(frames: int) -> int:
+    """Coordinates that so many frames can tell."""
+    return min(DIMS_MAX, frames // _FRAMES_PER_DIM)
 
 
 def fit_partings(golden: Golden, bases: dict[str, Basis]) -> dict[str, Parting]:
@@ -91,7 +106,7 @@ def fit(
         if np.median(spe) > math.log(_LEFT_MIN * golden.layers[layer].var(axis=0, dtype=np.float64).sum()):
             raw[f"spe:{layer}"] = spe
         else:
-            warnings.append(f"spe:{layer} is left out: nothing lies outside of its {basis.project.shape[1]} axes")
+            warnings.append(f"spe:{layer} is left out: nothing lies outside of its {len(basis.deviation)} axes")
         own, x = fit_regimes(coordinates.astype(np.float64), names)
         library = fit_library(basis, layer, reference, x, golden.decision)
         more = None
