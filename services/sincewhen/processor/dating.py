@@ -81,14 +81,14 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
 
 
 def _onset(x: NDArray[np.float32], null: StreamNull, known: Known, old: Blocks) -> Onset:
-    """A change that is no step is dated by the frames until its confirmation, whatever came since.
+    """A gradual change is dated by the frames until its confirmation, whatever came since.
 
     No growth is of a known shape: the more of it there is, the surer and the more wrong is where it would have begun.
     """
     onset = date_onset(x, null, known, old)
     assert known.latest is not None
     early = known.latest + 1 + CONFIRMED_AFTER
-    if onset.shape == "abrupt" or len(x) <= early or early < ROWS_MIN:
+    if onset.shape != "gradual" or len(x) <= early or early < ROWS_MIN:
         return onset
     until = date_onset(x[:early], null, known, old)
     return replace(onset, since=until.since, low=until.low, high=until.high)
