@@ -22,10 +22,11 @@ from sincewhen_schemas.messages import StationStatus
 
 
 def proposal(runner: Runner, status: StationStatus) -> dict[str, int] | None:
-    """The window that would make a profile: all since learning, or a new level, began, once nothing is missing."""
+    """The window that would make a profile: all since learning, once nothing is missing, or since a new level began."""
     until_ns = status.last_captured_at_ns
-    from_ns = _level_since(runner, status) if status.learning_since_ns is None else status.learning_since_ns
-    if from_ns is None or status.missing or _open_incident(runner, status.station_id, from_ns, until_ns):
+    learns = status.learning_since_ns is not None
+    from_ns = status.learning_since_ns if learns else _level_since(runner, status)
+    if from_ns is None or (learns and status.missing) or _open_incident(runner, status.station_id, from_ns, until_ns):
         return None
     return {"from_ns": from_ns, "until_ns": until_ns}
 
