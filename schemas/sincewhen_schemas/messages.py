@@ -197,7 +197,10 @@ class Activation(Message, frozen=True, kw_only=True):
 
 
 class Subgroup(Message, frozen=True, kw_only=True):
-    """A rational subgroup of one scalar stream: frames over at most 10 s, as normal scores about the profile's mean."""
+    """A rational subgroup of one scalar stream: frames over at most 10 s, as normal scores about the profile's mean.
+
+    Or of scores of unit variance along a known cause, about the profile's mean too.
+    """
 
     station_id: str
     view: str

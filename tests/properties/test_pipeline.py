@@ -13,6 +13,8 @@ from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import encode_control, encode_frames, encode_heartbeat
+from sincewhen_schemas.messages import Subgroup
+from sincewhen_testing.references import pinned
 from sincewhen_testing.station import (
     END,
     GOLDEN,
@@ -61,12 +63,29 @@ def test_batches_and_snapshots_change_no_subgroup_and_no_opinion(size: int) -> N
     wide = stream(32, 160, 160)  # more columns than axes: there is an SPE
     expected, got = run(32, 64, data=wide).outputs, run(32, size, reload=True, data=wide).outputs
     assert {group.stream for group in got.subgroups} == {"factor:brightness", "t2:head", "spe:head"}
-    for known, found in zip(
-        *(sorted(o.subgroups, key=lambda g: (g.stream, g.first_at_ns)) for o in (expected, got)), strict=True
-    ):
-        assert (known.stream, known.first_at_ns, known.frames) == (found.stream, found.first_at_ns, found.frames)
-        assert found.mean == pytest.approx(known.mean, abs=1e-4)
-        assert 0 < found.sigma < 1
+    assert_alike(expected.subgroups, got.subgroups)
+
+
+@pytest.mark.parametrize("size", [7, 500])
+def test_batches_and_snapshots_change_no_score_along_a_cause(size: int) -> None:
+    data = stream(39)
+    rng = np.random.default_rng(39)
+    clean = data[0][:32].astype(float)
+    reference = pinned(clean, {"haze": 0.3 * rng.standard_normal(24), "dirt": 0.3 * rng.standard_normal(24)})
+    sha, profile = learned(data, reference)
+    expected, got = (
+        run(39, by, reload=again, data=data, known=(sha, profile)).outputs.scores
+        for by, again in ((64, False), (size, True))
+    )
+    assert {group.stream for group in got} == {"cause:head:haze", "cause:head:dirt"}
+    assert_alike(expected, got)
+
+
+def assert_alike(expected: list[Subgroup], got: list[Subgroup]) -> None:
+    known, found = (sorted(groups, key=lambda g: (g.stream, g.first_at_ns)) for groups in (expected, got))
+    assert [(g.stream, g.first_at_ns, g.frames) for g in known] == [(g.stream, g.first_at_ns, g.frames) for g in found]
+    assert [g.mean for g in found] == pytest.approx([g.mean for g in known], abs=1e-4)
+    assert all(0 < g.sigma < 1 for g in found)
 
 
 def test_second_opinions_on_a_signal_see_its_change_and_page_nobody() -> None:

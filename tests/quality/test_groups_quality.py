@@ -119,6 +119,22 @@ def test_a_common_cause_in_half_of_twenty_stations_is_found_sooner_than_in_any_o
     assert np.mean(firsts) >= 1.2
 
 
+def test_streams_that_share_a_groups_budget_cost_each_other_little() -> None:
+    """Half a standard deviation in 10 of 20: bins until it is said, by how many streams share."""
+    seed, onset = 815, LEARNED + 150
+    delays: dict[int, list[int]] = {16: [], 30: []}
+    for streams, found in delays.items():
+        rng = np.random.default_rng(seed)
+        for _ in range(12):
+            line = Line(rng, weeks_per_page=streams)
+            x = frames(rng, STATIONS, (onset + 300) * PER_BIN) - line.mean
+            x[onset * PER_BIN :, :10] += 0.5
+            found.append(1 + _said_at(line, x) - onset)
+    few, many = (np.mean(found) for found in delays.values())
+    print(f"seed {seed}: {few:.1f} bins where 16 streams share, {many:.1f} where 30 do")
+    assert many <= 1.1 * few
+
+
 def _said_at(line: Line, x: np.ndarray) -> int:
     """The bin in which the line says something first."""
     for column in line.columns(x):

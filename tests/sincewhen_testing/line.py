@@ -42,13 +42,15 @@ def status(station: str) -> StationStatus:
     )
 
 
-def subgroups(station: str, x: NDArray[np.float64], per_bin: int, vt: float = 1.0, start: int = 0) -> list[Subgroup]:
+def subgroups(
+    station: str, x: NDArray[np.float64], per_bin: int, vt: float = 1.0, start: int = 0, stream: str = STREAM
+) -> list[Subgroup]:
     """One subgroup a bin from frames (n,) of long-run variance vt, from bin `start` on."""
     means = x[: len(x) // per_bin * per_bin].reshape(-1, per_bin).mean(axis=1)
     first = (START_BIN + start + np.arange(len(means))) * BIN_NS
     return [
         Subgroup(
-            station_id=station, view="top", stream=STREAM, first_at_ns=int(at), last_at_ns=int(at) + BIN_NS - 1,
+            station_id=station, view="top", stream=stream, first_at_ns=int(at), last_at_ns=int(at) + BIN_NS - 1,
             frames=per_bin, mean=float(mean), sigma=float(np.sqrt(vt / per_bin)),
         )
         for at, mean in zip(first, means, strict=True)

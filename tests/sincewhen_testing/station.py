@@ -14,6 +14,7 @@ from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import encode_control, encode_frames
 from sincewhen_schemas.frames import Frames
+from sincewhen_schemas.reference import ReferenceSet
 from sincewhen_testing.streams import direction, mixing, noise
 
 STATION, START_NS, STEP_NS = "plant/paint/line1/cam1", 1_760_000_000_000_000_000, 2 * 10**9
@@ -64,7 +65,7 @@ def batch(data: Recorded, start: int, stop: int, station: str = STATION) -> byte
     return encode_frames(columns(data, start, stop, station))
 
 
-def learned(data: Recorded) -> tuple[str, Profile]:
+def learned(data: Recorded, reference: ReferenceSet | None = None) -> tuple[str, Profile]:
     x, factor, lots = data
     golden = Golden(
         START_NS + np.arange(GOLDEN) * STEP_NS,
@@ -72,7 +73,8 @@ def learned(data: Recorded) -> tuple[str, Profile]:
         {"factor:brightness": factor[:GOLDEN].astype(np.float64)},
         lots[:GOLDEN],
     )
-    profile = build_profile(golden, Subject(STATION, "top", "", "1"))
+    model = "" if reference is None else reference.model_name
+    profile = build_profile(golden, Subject(STATION, "top", model, "1"), reference)
     assert isinstance(profile, Profile), profile
     return profile_sha(encode_profile(profile)), profile
 
@@ -100,9 +102,16 @@ class Run:
         self.state = decode_state(encode_state(self.state), self.profiles.__getitem__)
 
 
-def run(seed: int, size: int, *, reload: bool = False, data: Recorded | None = None) -> Run:
+def run(
+    seed: int,
+    size: int,
+    *,
+    reload: bool = False,
+    data: Recorded | None = None,
+    known: tuple[str, Profile] | None = None,
+) -> Run:
     data = data or stream(seed)
-    sha, profile = learned(data)
+    sha, profile = known or learned(data)
     runner = Run({sha: profile})
     runner.feed(activation(sha))
     for start in range(GOLDEN, len(data[0]), size):

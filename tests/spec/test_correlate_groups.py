@@ -142,3 +142,26 @@ def test_a_narrower_date_of_a_slice_or_of_t2_does_not_speak_for_the_whole(stream
     )
     (incident,) = correlate([whole, replace(detection(f"{LINE}/a", stream, 105, 119), dating="confirmed")])
     assert (incident.since_low_ns, incident.dating) == (whole.since_low_ns, "provisional")
+
+
+SCORE = detection(
+    LINE, "cause:head:haze", 100, 110, cause="haze or contrast_loss", cause_cosine=0.97, stations=(f"{LINE}/a",)
+)
+
+
+def test_scores_along_a_cause_say_what_a_line_looks_like_where_no_layer_of_a_station_moved() -> None:
+    brightness = replace(COMMON, detection_id="b", alarm_at_ns=105 * MINUTE, paged_at_ns=105 * MINUTE)
+    assert [incident.cause for incident in correlate([SCORE, brightness])] == ["haze or contrast_loss"]
+    unknown = replace(SCORE, cause="unknown", stream="cause:head:dirt", detection_id="d", cause_cosine=0.98)
+    assert [incident.cause for incident in correlate([SCORE, unknown])] == ["haze or contrast_loss"]
+    assert [incident.cause for incident in correlate([unknown])] == ["unknown"]
+    assert [incident.cause for incident in correlate([SCORE, EMBEDDING])] == ["glare"], "a station's layer sees it all"
+
+
+def test_a_layer_that_moved_late_belongs_to_the_line_whose_scores_of_that_layer_moved() -> None:
+    late = replace(EMBEDDING, alarm_at_ns=300 * MINUTE, paged_at_ns=300 * MINUTE, since_ns=150 * MINUTE,
+                   since_low_ns=140 * MINUTE, since_high_ns=160 * MINUTE)  # fmt: skip
+    (incident,) = correlate([SCORE, late])
+    assert incident.streams == ("cause:head:haze", "embedding:head")
+    other = replace(late, stream="embedding:early", detection_id="e")
+    assert len(correlate([SCORE, other])) == 2

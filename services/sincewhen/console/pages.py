@@ -13,6 +13,7 @@ from sincewhen.embedded.runner import Runner
 from sincewhen.incidents import rebaselining
 from sincewhen.incidents.layers import said
 from sincewhen.plant.places import STATION_DEPTH
+from sincewhen.profiles.streams import cause_of, parsed
 from sincewhen.store import read
 from sincewhen_schemas.messages import Incident, Shape
 
@@ -31,6 +32,7 @@ _STREAMS = {
     "confidence": "the model's confidence",
     "factor": "the image's",
     "signal": "the signal",
+    "cause": "how much it looks like",
 }
 BLIND = {
     "sequence_gap": "frames were lost on the way",
@@ -117,9 +119,10 @@ def _blind(incident: Incident, runner: Runner) -> list[str]:
 
 
 def _words(stream: str) -> str:
-    kind, _, name = stream.partition(":")
+    kind, name, _ = parsed(stream)
     words = _STREAMS[kind]
-    return f"{words} {name.replace('_', ' ')}" if kind in {"factor", "signal"} else words
+    name = name if kind in {"factor", "signal"} else cause_of(stream)
+    return f"{words} {name.replace('_', ' ')}".strip()
 
 
 def _interval(low: str, high: str) -> str:

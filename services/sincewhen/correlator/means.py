@@ -1,7 +1,8 @@
 """Line and plant means of one site: subgroups of many stations become detections of what they have in common.
 
 A line is a group of stations, the plant a group of lines. Comparable are image factors, confidence, and T² and SPE of
-layers of one name, all as normal scores about each station's own profile. Fed record by record, in the log's order.
+layers of one name, all as normal scores about each station's own profile, and scores along known causes, each along the
+station's own fingerprint. Fed record by record, in the log's order.
 """
 
 from dataclasses import dataclass, field
@@ -10,18 +11,19 @@ import msgspec
 
 from sincewhen.correlator.bins import BIN_NS, LATE_NS, Bins, Source
 from sincewhen.correlator.mean import Found, GroupMean, Share
+from sincewhen.correlator.names import named
 from sincewhen.detect.budget import group_weight
 from sincewhen.plant import Plant
 from sincewhen.plant.places import line_of
 from sincewhen.processor.detections import Widened, of_group
 from sincewhen.processor.outputs import Outputs
-from sincewhen.profiles.streams import SQUARED
+from sincewhen.profiles.streams import CAUSES, SQUARED
 from sincewhen_schemas.messages import Detection, GroupStatus, Subgroup
 
 LINES_MAX = 64
 STREAMS_MAX = 64  # of a group
 OUT_MAX = 64  # detections that are remembered of a station
-_COMPARABLE = ("factor:", "confidence", *SQUARED)
+_COMPARABLE = ("factor:", "confidence", *SQUARED, CAUSES)
 
 
 @dataclass(slots=True)
@@ -64,7 +66,7 @@ class SiteMeans:
                 self._expect(status.station_id, status.view, status.profile_sha, now_ns)
         for detection in made.detections:
             self._note(detection)
-        for subgroup in made.subgroups:
+        for subgroup in (*made.subgroups, *made.scores):
             if subgroup.stream.startswith(_COMPARABLE):
                 self._add(subgroup, now_ns)
         return [*self._close_lines(now_ns, plant), *self._close_plant(now_ns, plant)]
@@ -133,12 +135,14 @@ class SiteMeans:
         detections: list[Detection] = []
         for line, streams in sorted(self.lines.items()):
             share = Share(plant.pages_per_week, group_weight(plant.groups, len(streams)))
-            for stream, series in sorted(streams.items()):
-                for number, values in series.bins.close(now_ns):
-                    value, found = series.mean.take(number, values, self._out(number), share)
-                    detections += [_detection(line, stream, series, item, item.moved) for item in found]
+            for number, column in _closing(streams, now_ns):
+                every: list[tuple[str, Found]] = []
+                for stream, values in column:
+                    value, found = streams[stream].mean.take(number, values, self._out(number), share)
+                    every += [(stream, item) for item in found]
                     if value == value:  # noqa: PLR0124 - NaN: nobody was there
                         self._hand_up(line, stream, number, value, now_ns)
+                detections += [_detection(line, stream, streams, item, item.moved) for stream, item in every]
         return detections
 
     def _hand_up(self, line: str, stream: str, number: int, value: float, now_ns: int) -> None:
@@ -155,11 +159,12 @@ class SiteMeans:
     def _close_plant(self, now_ns: int, plant: Plant) -> list[Detection]:
         share = Share(plant.pages_per_week, group_weight(plant.groups, max(1, len(self.plant))))
         detections: list[Detection] = []
-        for stream, series in sorted(self.plant.items()):
-            for number, values in series.bins.close(now_ns):
-                out = {line_of(station) for station in self._out(number)}
-                _, found = series.mean.take(number, values, out, share)
-                detections += [_detection(self.site, stream, series, f, self._stations(stream, f)) for f in found]
+        for number, column in _closing(self.plant, now_ns):
+            out, every = {line_of(station) for station in self._out(number)}, []
+            for stream, values in column:
+                _, found = self.plant[stream].mean.take(number, values, out, share)
+                every += [(stream, item) for item in found]
+            detections += [_detection(self.site, s, self.plant, f, self._stations(s, f)) for s, f in every]
         return detections
 
     def _stations(self, stream: str, found: Found) -> tuple[str, ...]:
@@ -196,10 +201,25 @@ def _status(group_id: str, streams: dict[str, Series]) -> GroupStatus:
     )
 
 
-def _detection(group_id: str, stream: str, series: Series, found: Found, stations: tuple[str, ...]) -> Detection:
-    assert series.mean.monitor is not None
-    widened = Widened(stations, before_ns=2 * BIN_NS, after_ns=BIN_NS)
-    return of_group(group_id, stream, series.mean.monitor.arl0, found.event, widened)
+def _closing(streams: dict[str, Series], now_ns: int) -> list[tuple[int, list[tuple[str, dict[str, float]]]]]:
+    """Bins that close now, oldest first, each with its values in every stream: what one says, others help to name."""
+    columns: dict[int, list[tuple[str, dict[str, float]]]] = {}
+    for stream, series in sorted(streams.items()):
+        for number, values in series.bins.close(now_ns):
+            columns.setdefault(number, []).append((stream, values))
+    return sorted(columns.items())
+
+
+def _detection(
+    group_id: str, stream: str, streams: dict[str, Series], found: Found, stations: tuple[str, ...]
+) -> Detection:
+    """What is found, once all streams of the group have taken the same bins."""
+    monitor = streams[stream].mean.monitor
+    assert monitor is not None
+    means = {name: series.mean for name, series in streams.items()}
+    cause, cosine = named(stream, means, found.event.since_ns // BIN_NS - 1)
+    widened = Widened(stations, before_ns=2 * BIN_NS, after_ns=BIN_NS, cause=cause, cause_cosine=cosine)
+    return of_group(group_id, stream, monitor.arl0, found.event, widened)
 
 
 def _packed(streams: dict[str, Series]) -> dict[str, tuple[Bins, bytes]]:

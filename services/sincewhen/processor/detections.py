@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.detect.naming import Name, name
+from sincewhen.detect.naming import UNKNOWN, Name, name
 from sincewhen.processor.event import Event
 from sincewhen.profiles.embedding import in_common
 from sincewhen.profiles.null import StreamNull
@@ -31,11 +31,15 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Widened:
-    """What a mean over many stations can say less sharply: who moved, and by how much its bins blur every time."""
+    """What a mean over many stations can say less sharply: who moved, by how much its bins blur every time, and what it
+    looks like.
+    """
 
     stations: tuple[str, ...]
     before_ns: int
     after_ns: int
+    cause: str = UNKNOWN
+    cause_cosine: float = 0.0
 
 
 def detection(source: Source, event: Event) -> Detection:
@@ -73,6 +77,8 @@ def of_group(group_id: str, stream: str, arl0: float, event: Event, widened: Wid
         until_low_ns=None if known.until_low_ns is None else known.until_low_ns - widened.before_ns,
         until_high_ns=None if known.until_high_ns is None else known.until_high_ns + widened.after_ns,
         stations=widened.stations,
+        cause=widened.cause,
+        cause_cosine=widened.cause_cosine,
     )
 
 

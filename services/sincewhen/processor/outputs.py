@@ -41,6 +41,7 @@ class Outputs:
     statuses: list[StationStatus] = field(default_factory=list)
     activations: list[Activation] = field(default_factory=list)
     subgroups: list[Subgroup] = field(default_factory=list)
+    scores: list[Subgroup] = field(default_factory=list)  # along known causes: for lines and plants, not kept
     second_opinions: list[OpinionMessage] = field(default_factory=list)
     heartbeats: list[HeartbeatRecord] = field(default_factory=list)
 

@@ -30,6 +30,7 @@ from sincewhen.processor.view import (
     status_of,
 )
 from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.scores import cause_scores
 from sincewhen.score.score import score
 from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
@@ -152,7 +153,7 @@ class Pipeline:
         frames = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.memory.missing_share = {}
-        view.subgroups, view.opinions = {}, {}
+        view.subgroups, view.opinions, view.scores = {}, {}, cause_scores(profile)
         view.monitors = {
             stream: StreamMonitor(
                 profile.null(stream),

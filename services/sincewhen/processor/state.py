@@ -10,6 +10,7 @@ from sincewhen.detect.subgroups import OpenSubgroup, RationalSubgroups
 from sincewhen.presence.presence import Presence
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.profiles.profile import Profile
+from sincewhen.profiles.scores import CauseScores, cause_scores
 
 MARKS_MAX = 64
 LOTS_MAX = 64
@@ -39,12 +40,16 @@ class ViewMemory(msgspec.Struct):
 
 @dataclass(slots=True)
 class ViewState:
-    """By stream: its monitor, its open subgroup (scalars), and the second opinions on it (confidence, signals)."""
+    """By stream: its monitor, its open subgroup (scalars), and the second opinions on it (confidence, signals).
+
+    All scores along causes have one subgroup. scores: what the profile projects on, None = no cause is known.
+    """
 
     memory: ViewMemory = field(default_factory=ViewMemory)
     monitors: dict[str, StreamMonitor] = field(default_factory=dict)
     subgroups: dict[str, RationalSubgroups] = field(default_factory=dict)
     opinions: dict[str, SecondOpinion] = field(default_factory=dict)
+    scores: CauseScores | None = None
 
 
 @dataclass(slots=True)
@@ -90,6 +95,7 @@ def decode_state(data: bytes, profile_of: Callable[[str], Profile]) -> StationSt
         view.opinions = {stream: SecondOpinion(SecondOpinionState.from_bytes(raw)) for stream, raw in opinions.items()}
         if memory.profile_sha:
             profile = profile_of(memory.profile_sha)
+            view.scores = cause_scores(profile)
             for stream, (arl0, raw) in monitors.items():
                 null, known = profile.null(stream), profile.fingerprints(stream)
                 view.monitors[stream] = StreamMonitor.from_bytes(raw, null, arl0, known)

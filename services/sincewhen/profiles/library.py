@@ -18,7 +18,7 @@ CLASS_MIX = "class_mix"
 ALIKE_COSINE = 0.95  # strengths of one cause are one direction to the detector from here on
 FAMILY_COSINE = 0.9  # causes that can't be told apart from here on
 _CLASS_FRAMES_MIN = 30
-_BOTH_WAYS = {"rotation", "offset", "zoom", "colour_cast"}  # a reference set shows one way of two
+BOTH_WAYS = {"rotation", "offset", "zoom", "colour_cast"}  # a reference set shows one way of two
 _SIGNAL_MIN = 3.0  # a fingerprint's squared length over its own noise
 _DIRECTIONS_MAX = 40
 _WINDOW_FRAMES, _CONTROL_QUANTILE = 64, 0.99
@@ -110,7 +110,7 @@ def _faults(reference: ReferenceSet, pairs: Floats) -> list[tuple[str, int, Floa
     return [
         (cause, strength, sign * mean[c, s])
         for c, cause in enumerate(reference.causes)
-        for sign in ((1, -1) if cause in _BOTH_WAYS else (1,))
+        for sign in ((1, -1) if cause in BOTH_WAYS else (1,))
         for s, strength in enumerate(STRENGTHS)
         if seen[c, s]
     ]
