@@ -28,6 +28,7 @@ LOTS_MAX = 256  # the longest ones of a window; shorter ones count as noise
 _ABRUPT_BELOW, _GRADUAL_ABOVE = 0.1, 0.9
 _NOTICED_SPREAD, _NOTICED_MIN = 0.25, 0.01  # of a challenge part: how sharp its limit is, how often it passes anyway
 _MISFIT_BLOCKS_MIN, _MISFIT_PRIOR = 4, 4  # blocks, and blocks that count as no misfit
+_UNLIKE = 0.2  # of its size, by which a growth may differ from the nearest known shape
 _CONTRADICTED_BELOW = 0.01  # posterior after a reset
 
 Floats = NDArray[np.float64]
@@ -86,7 +87,11 @@ def date_onset(
         widths = np.concatenate([old.frames, widths])
     prior = _log_priors(starts, widths, size, known, rows)
     index, at = np.unravel_index(int(np.argmax(fine + prior)), fine.shape)
-    joint = fine / _misfit(values, null, max(0, int(starts[at])), SHAPES[int(index)]) + prior
+    growth = SHAPES[int(index)]
+    misfit = _misfit(values, null, max(0, int(starts[at])), growth)
+    if not growth.abrupt:
+        misfit *= 1 + (_UNLIKE * float(size[index, at])) ** 2
+    joint = fine / misfit + prior
     joint, contradicted = _reset(joint, starts, known.resets)
     evidence = float(logsumexp(joint))
     posterior = np.exp(joint - evidence)

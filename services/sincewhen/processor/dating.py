@@ -3,12 +3,11 @@
 from dataclasses import dataclass, replace
 
 import numpy as np
-from numpy.typing import NDArray
 
 from sincewhen.detect.gate import verdict
 from sincewhen.detect.next_change import RENEWED_EVERY, across, uncertain
-from sincewhen.onset.date import ROWS_MIN, Known, Onset, date_onset
-from sincewhen.onset.history import Blocks, History
+from sincewhen.onset.date import Known, date_onset
+from sincewhen.onset.history import History
 from sincewhen.processor.event import Event, Marks
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
@@ -36,7 +35,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         x, null = across(x, away), uncertain(null, RENEWED_EVERY)
         old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
     known = replace(_known(history, marks.until(int(history.at_ns[-1]))), latest=subject.alarm - history.first)
-    onset = _onset(x, null, known, old)
+    onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
     known_well = dating != "provisional"
@@ -78,20 +77,6 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         follows_change=follows_change,
         contradicted=onset.contradicted,
     )
-
-
-def _onset(x: NDArray[np.float32], null: StreamNull, known: Known, old: Blocks) -> Onset:
-    """A gradual change is dated by the frames until its confirmation, whatever came since.
-
-    No growth is of a known shape: the more of it there is, the surer and the more wrong is where it would have begun.
-    """
-    onset = date_onset(x, null, known, old)
-    assert known.latest is not None
-    early = known.latest + 1 + CONFIRMED_AFTER
-    if onset.shape != "gradual" or len(x) <= early or early < ROWS_MIN:
-        return onset
-    until = date_onset(x[:early], null, known, old)
-    return replace(onset, since=until.since, low=until.low, high=until.high)
 
 
 def _known(history: History, marks: Marks) -> Known:
