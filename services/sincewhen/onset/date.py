@@ -19,7 +19,7 @@ from scipy.special import logsumexp, ndtr
 from sincewhen.onset.coarse import SIZES, blocks_likelihood, mix_sizes
 from sincewhen.onset.history import Blocks
 from sincewhen.onset.shapes import SHAPES, Growth
-from sincewhen.profiles.null import BLOCK, StreamNull
+from sincewhen.profiles.null import SUMMED, StreamNull
 from sincewhen_schemas.messages import Shape
 
 ROWS_MIN = 2
@@ -144,7 +144,7 @@ def _misfit(x: Floats, null: StreamNull, since: int, growth: Growth) -> float:
     less.
     """
     after = x[since:]
-    count = len(after) // BLOCK
+    count = len(after) // SUMMED
     grown = growth.at(np.arange(1.0, len(after) + 1))
     grown /= grown[-1]
     mean = grown @ after / (grown @ grown)
@@ -152,9 +152,9 @@ def _misfit(x: Floats, null: StreamNull, since: int, growth: Growth) -> float:
     usual = null.spread(weight)
     if count < _MISFIT_BLOCKS_MIN:
         return max(1.0, usual)
-    left = ((after - grown[:, None] * mean) @ weight)[: count * BLOCK].reshape(count, BLOCK).sum(axis=1)
-    noise = usual * null.vt[min(BLOCK, null.n_max) - 1] + BLOCK * null.sigma2_lot
-    ratio = float(np.mean(left**2)) / max(float(weight**2 @ noise) * BLOCK, 1e-12)
+    left = ((after - grown[:, None] * mean) @ weight)[: count * SUMMED].reshape(count, SUMMED).sum(axis=1)
+    noise = usual * null.vt[min(SUMMED, null.n_max) - 1] + SUMMED * null.sigma2_lot
+    ratio = float(np.mean(left**2)) / max(float(weight**2 @ noise) * SUMMED, 1e-12)
     return max(1.0, usual) * max(1.0, (count * ratio + _MISFIT_PRIOR) / (count + _MISFIT_PRIOR))
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 32  # frames whose sums tell how coordinates vary together
+SUMMED = 32  # frames whose sums tell how coordinates vary together
 _OWN_MIN = 0.1  # of a coordinate's variance between lots, that it shares with no other
 
 
@@ -31,7 +31,7 @@ class StreamNull:
     phi: NDArray[np.float32]  # (d,), 0 = white
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
-    together: NDArray[np.float32]  # (d, d) correlation of sums of BLOCK frames within a lot
+    together: NDArray[np.float32]  # (d, d) correlation of sums of SUMMED frames within a lot
     patient: bool = False  # pages once a change is confirmed: how lots scatter is too skewed to trust a short one
     sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
     layer: "StreamNull | None" = None  # of T², in use: its layer's, which tells how lots are displaced by nature
@@ -56,11 +56,11 @@ class StreamNull:
         return [(phi, theta, (self.phi == phi) & (self.theta == theta)) for phi, theta in pairs]
 
     def spread(self, weight: NDArray[np.float64]) -> float:
-        """Variance of weight (d,) times sums of BLOCK frames, against what it would be if none were correlated.
+        """Variance of weight (d,) times sums of SUMMED frames, against what it would be if none were correlated.
 
         The basis knows correlated frames' covariance badly: coordinates that it took for uncorrelated are not.
         """
-        sized = weight * np.sqrt(self.vt[min(BLOCK, self.n_max) - 1])
+        sized = weight * np.sqrt(self.vt[min(SUMMED, self.n_max) - 1])
         return float(sized @ self.together @ sized / max(float(sized @ sized), 1e-300))
 
     def lot_score(self, mean: NDArray[np.floating], frames: int) -> float:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from scipy.signal import lfilter
 from scipy.special import fdtri
 
-from sincewhen.profiles.null import BLOCK, StreamNull, shared, unusual
+from sincewhen.profiles.null import SUMMED, StreamNull, shared, unusual
 
 LOTS_MIN = 10
 LOT_FRAMES = 8  # windows of a lot from which its mean is judged: 8, 16, 32 ... frames
@@ -107,9 +107,9 @@ def _with(before: Before | None, x: Floats, runs: list[tuple[int, int]]) -> tupl
 
 
 def _together(centred: Floats) -> Floats:
-    """Correlation (d, d) of sums of BLOCK frames."""
+    """Correlation (d, d) of sums of SUMMED frames."""
     total = np.concatenate([np.zeros((1, centred.shape[1])), np.cumsum(centred, axis=0)])
-    sums = total[BLOCK:] - total[:-BLOCK]
+    sums = total[SUMMED:] - total[:-SUMMED]
     unit = (sums - sums.mean(axis=0)) / np.maximum(sums.std(axis=0), 1e-9)
     return np.asarray(unit.T @ unit / len(unit))
 
