@@ -79,14 +79,14 @@ def primary(members: Iterable[Detection]) -> Detection:
     Confirmed before provisional; T² and SPE, which grow with the square of a change, and slices, which see part of the
     frames, only where nothing else moved: of many intervals the narrowest is too often a wrong one. First is who was
     worth a page first: an earlier alarm may have been a lot's, unusual by nature. Who saw it a little later counts as
-    first where its date lies within the first one's interval; of something gradual only who saw it no later, because
+    first where its date lies within the first one's interval; of something gradual only who saw it by then, because
     what is slow to show it dates it late.
     """
     known = list(members)
     first = min(known, key=lambda d: (*_rank(d), _paged(d), d.detection_id))
     in_time = _paged(first) + _IN_TIME * (_paged(first) - first.since_low_ns)
     if first.shape == "gradual":
-        in_time = first.alarm_at_ns
+        in_time = _paged(first)
     seers = [
         member
         for member in known
