@@ -57,12 +57,7 @@ def learn(server: Server, x: np.ndarray) -> None:
     for start in range(0, GOLDEN, PART):
         server.send(*part(x, start, start + PART))
     server.applied()
-    for station in server.get("/api/v1/stations").json():
-        built = server.post(
-            "/api/v1/profiles", {"station": station["station_id"], "view": "top", **station["proposal"]}
-        )
-        assert built.status_code == 201, built.text
-        server.post(f"/api/v1/profiles/{built.json()['sha']}/activate", {"reason": "A/A passed"})
+    server.learn()
 
 
 def incidents(server: Server) -> list[dict[str, Any]]:

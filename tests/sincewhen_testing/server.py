@@ -70,6 +70,15 @@ class Server:
     def send(self, *records: bytes) -> httpx.Response:
         return httpx.post(f"{self.url}/v1/frames", content=encode_upload(records), timeout=60)
 
+    def learn(self) -> None:
+        """Build and activate the profile that is proposed of every view."""
+        for station in self.get("/api/v1/stations").json():
+            built = self.post(
+                "/api/v1/profiles", {"station": station["station_id"], "view": station["view"], **station["proposal"]}
+            )
+            assert built.status_code == 201, built.text
+            self.post(f"/api/v1/profiles/{built.json()['sha']}/activate", {"reason": "A/A passed"})
+
     def applied(self) -> None:
         """Wait until everything acknowledged is applied."""
         self._until(lambda: self.get("/readyz").json()["backlog"] == 0, _APPLY_S)

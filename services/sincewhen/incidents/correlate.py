@@ -84,14 +84,12 @@ def primary(members: Iterable[Detection]) -> Detection:
     """
     known = list(members)
     first = min(known, key=lambda d: (*_rank(d), _paged(d), d.detection_id))
-    in_time = _paged(first) + _IN_TIME * (_paged(first) - first.since_low_ns)
-    if first.shape == "gradual":
-        in_time = _paged(first)
+    later = 0 if first.shape == "gradual" else _IN_TIME * (_paged(first) - first.since_low_ns)
     seers = [
         member
         for member in known
         if _rank(member) == _rank(first)
-        and member.alarm_at_ns <= in_time
+        and member.alarm_at_ns <= _paged(first) + later
         and first.since_low_ns <= member.since_ns <= first.since_high_ns
     ]
     return min(seers, key=lambda d: (d.since_high_ns - d.since_low_ns, -d.evidence, d.detection_id))
