@@ -1,5 +1,6 @@
 """Realised ARL0 over its target on unseen frames in control, untuned: one stream, the whole product, real frames."""
 
+import itertools
 import math
 
 import numpy as np
@@ -15,6 +16,7 @@ from sincewhen_testing.streams import mixing
 
 GOLDEN, GOLDEN_MAX, ARL0 = 5000, 40_000, 1e4
 PLAIN_LATENT, NOISE = 80, 0.1  # of an embedding: what varies together, and what each dimension does alone
+FEW_LATENT, FEW_GOLDEN, _FEW_KINDS = 12, (1000, 2000, 5000), ("ar .5", "ar .9", "two-scale")
 _MEWMA_STRETCHES, _MEWMA_FRAMES, _MEWMA_SOON = 60, 5000, 32
 
 
@@ -33,11 +35,18 @@ def cells(effort: Effort) -> list[Cell]:
         for kind in KINDS if effort > Effort.SMOKE else KINDS[:1]:
             for dims in (1, 128) if effort < Effort.FULL else (1, 64, 128, 512):
                 found.append(Cell.of("arl", repetition, level="product", kind=kind, dims=dims, frames=frames // 2))
+        for kind, golden in itertools.product(_FEW_KINDS, FEW_GOLDEN):
+            found.append(
+                Cell.of("arl", repetition, level="few", kind=kind, dims=128, golden=golden, frames=frames // 4)
+            )
     return found
 
 
 def measure(cell: Cell) -> Figures:
-    return {"stream": _stream, "product": _product, "mewma": _mewma}[cell.get("level", str)](cell)
+    level = cell.get("level", str)
+    if level == "few":
+        return _product(cell, FEW_LATENT, cell.get("golden", int))
+    return {"stream": _stream, "product": _product, "mewma": _mewma}[level](cell)
 
 
 def _stream(cell: Cell) -> Figures:
@@ -56,11 +65,10 @@ def _stream(cell: Cell) -> Figures:
     return {"alarms": [alarms], "frames": [frames]}
 
 
-def _product(cell: Cell) -> Figures:
+def _product(cell: Cell, latent: int = PLAIN_LATENT, golden: int = GOLDEN) -> Figures:
     """Profile, all its streams, gate, incidents. What is refused learns from twice the golden frames, as it is told."""
     rng, kind, dims, frames = cell.rng, cell.get("kind", str), cell.get("dims", int), cell.get("frames", int)
-    mix = mixing(rng, PLAIN_LATENT, dims)
-    golden, refused = GOLDEN, 0
+    mix, refused = mixing(rng, latent, dims), 0
     while True:
         recording = _recording(kind, rng, golden, dims, mix)
         profile = build_profile(recording.golden())
@@ -81,7 +89,7 @@ def _recording(kind: str, rng: np.random.Generator, frames: int, dims: int, mix:
     if dims == 1:
         seen = simulated(kind, rng, frames, 1)
         return Recording({}, at_ns, {"factor:brightness": np.exp(seen.x[:, 0])}, _lots(seen))
-    seen = simulated(kind, rng, frames, PLAIN_LATENT)
+    seen = simulated(kind, rng, frames, len(mix))
     x = seen.x @ mix + NOISE * rng.standard_normal((frames, dims))
     return Recording({"x": x.astype(np.float32)}, at_ns, {}, _lots(seen))
 

@@ -10,6 +10,7 @@ from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, mean_of, 
 from benchmarks.race import AFTER_MAX, DIMS, OF_TRUTH
 from benchmarks.spread import Spread, bootstrap, run_length
 from benchmarks.streams import KINDS
+from benchmarks.subjects.arl import FEW_GOLDEN, FEW_LATENT
 from benchmarks.subjects.ramps import SLOPES
 from benchmarks.subjects.shared import OWN, POOLED
 from benchmarks.thresholds import Delays, delays, realised, threshold
@@ -118,20 +119,26 @@ def _named(change: str, size: float) -> str:
     return names.get(change, f"{change.removeprefix('in ')} {{}} a frame{where}").format(f"{size:g}")
 
 
+_LEVELS = {
+    "stream": "one stream",
+    "product": "the whole product",
+    "few": f"the whole product, {FEW_LATENT} things vary, {FEW_GOLDEN[0]:,} to {FEW_GOLDEN[-1]:,} golden frames",
+}
+
+
 def _run_lengths(book: Book) -> Iterator[Row]:
     """Realised over target; peers: the MEWMA bank at a limit for independent frames."""
     for method in ("blind", "library", "library + scale"):
         alarms, frames = realised(book.of("calm", method=method, change="off", kind="ar 0"), NOMINAL)
         if frames:
             yield _length(f"realised / target ARL0, {method}, d=128, independent frames", alarms, frames, "", 1.0)
-    for level in ("stream", "product"):
+    for level, name in _LEVELS.items():
         for kind in KINDS:
             found = book.of("arl", level=level, kind=kind)
             if not found:
                 continue
             bank = book.of("arl", level="mewma", kind=kind)
             peer = run_length(total(bank, "alarms"), total(bank, "frames"), ARL0).value if bank else math.nan
-            name = "one stream" if level == "stream" else "the whole product"
             yield _length(
                 f"realised / target ARL0, {name}, {kind}",
                 total(found, "alarms"),
@@ -192,11 +199,9 @@ def _cell(
 
 def _arl_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
     table = [["what", "frames", "d", "realised / target", "90 %", "alarms", "10⁴ frames", "refused, golden frames"]]
-    seen = sorted(
-        {(c.get("level", str), c.get("kind", str), c.get("dims", int)) for f in book.of("arl") for c in (f.cell,)}
-    )
-    for level, kind, dims in seen:
-        found = book.of("arl", level=level, kind=kind, dims=dims)
+    for known in sorted({f.cell.params for f in book.of("arl")}):
+        params = dict(known)
+        found = book.of("arl", **params)
         alarms, frames = total(found, "alarms"), total(found, "frames")
         spread = run_length(alarms, frames, ARL0) if frames else exact(math.nan)
         learned = [
@@ -205,9 +210,8 @@ def _arl_details(book: Book) -> Iterator[tuple[str, list[list[str]]]]:
             if "golden" in item.figures
         ]
         told = "; ".join(sorted(set(learned)))
-        table.append(
-            [level, kind, str(dims), number(spread.value), said(spread), f"{alarms:.0f}", number(frames / ARL0), told]
-        )
+        what = [_LEVELS.get(str(params["level"]), str(params["level"])), str(params["kind"]), str(params["dims"])]
+        table.append([*what, number(spread.value), said(spread), f"{alarms:.0f}", number(frames / ARL0), told])
     if len(table) > 1:
         yield "Realised ARL0 over its target of 10,000", table
 

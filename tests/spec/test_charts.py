@@ -35,9 +35,10 @@ LOANS = np.array([310, 288, 297, 298, 307, 303, 294, 297, 308, 306, 294, 299, 29
 def known(vt: list[float], *, n_ref: int = 1000, sigma2_lot: float = 0.0, lots: int = 0) -> StreamNull:
     one = np.ones(1, np.float32)
     curve, spread = np.array(vt, np.float32)[:, None], np.array([sigma2_lot], np.float32)
-    alone = np.eye(len(one), dtype=np.float32)
-    none = np.zeros((0, 0), np.float32)
-    return StreamNull(n_ref, lots, curve, spread, 0 * one, none, 0, 0.0, 0 * one, 0 * one, one, alone)
+    alone, none = np.eye(len(one), dtype=np.float32), np.zeros((0, 0), np.float32)
+    return StreamNull(
+        n_ref, lots, curve, spread, 0 * one, none, 0, 0.0, 0 * one, 0 * one, one, alone, np.ones(len(curve), np.float32)
+    )
 
 
 def test_individuals_and_moving_ranges_of_the_loan_costs_have_montgomery_s_limits() -> None:

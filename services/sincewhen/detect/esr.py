@@ -4,7 +4,8 @@ Level j watches two windows, of 2^j..1.5·2^j-1 and of 1.5·2^j..2^(j+1)-1 frame
 Level 2 watches one, of 4..5 frames, and only along fingerprints: a few outlier frames are no drift but T²'s and SPE's.
 With D a window's sum, n its frames, v its null variance as the profile measured it, a window's evidence is a mixture of
 
-    blind     ½ r/(1+r) Σ D²/v − (d/2) ln(1+r)     a normal prior on every direction, r = SIZE √(64/d) n/2^j
+    blind     (½ r/(1+r) Σ D²/v − (d/2) ln(1+r)) / κ   a normal prior on every direction, r = SIZE √(64/d) n/2^j;
+                                                      κ ≥ 1 where coordinates vary together (StreamNull.inflated)
     directed  γ z − γ²/2, z = Σ f n D/v / √(Σ f² n²/v)     for each fingerprint f; γ = 5 costs little from z = 4 to 8
 
 Where lots differ by nature, one more window is the running lot itself, from its first frame: most of what comes with a
@@ -90,7 +91,7 @@ class Esr:
         self._known2 = np.ascontiguousarray(known.T**2, np.float32)
         self._spread = np.ascontiguousarray(self._weight @ self._known2, np.float32)  # (n_max, F)
         self._dims = null.dims
-        self._priors = _priors(null.n_max, null.dims)
+        self._priors = _priors(null)
         self.state = state or self._fresh()
 
     def update(
@@ -134,12 +135,17 @@ class Esr:
         return EsrState(0, total, starts, lots, np.zeros(shape))
 
 
-def _priors(n_max: int, dims: int) -> NDArray[np.float64]:
-    """The factor of a window's chi-square and what is subtracted (n_max + 1, 2); last, the lot's window."""
-    n = np.arange(1, n_max + 1)
+def _priors(null: StreamNull) -> NDArray[np.float64]:
+    """The factor of a window's chi-square and what is subtracted (n_max + 1, 2); last, the lot's window.
+
+    Of correlated coordinates the chi-square varies as κ times one of d/κ degrees (Satterthwaite 1946).
+    """
+    n = np.arange(1, null.n_max + 1)
     grown = np.append(n / 2.0 ** np.floor(np.log2(n)), _LOT_GROWN)
-    r = SIZE * math.sqrt(64 / dims) * grown
-    return np.stack([0.5 * r / (1 + r), 0.5 * dims * np.log1p(r)], axis=1)
+    r = SIZE * math.sqrt(64 / null.dims) * grown
+    kappa = null.inflated()
+    priors = np.stack([0.5 * r / (1 + r), 0.5 * null.dims * np.log1p(r)], axis=1)
+    return np.asarray(priors / np.append(kappa, kappa[-1])[:, None])
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_LAGS = 16
+_LAGS = 2  # more of them carry more noise than news: slow coordinates then leak into the fast ones
 _SHRINKAGE = 0.02
 Floats = NDArray[np.float64]
 
@@ -152,7 +152,10 @@ def _clip(scores: NDArray[np.floating], radius: float) -> NDArray[np.floating]:
 
 
 def _slow_axes(x: Floats) -> Floats:
-    """Eigenvectors (k, k) of the summed lagged covariances, slowest first."""
+    """Eigenvectors (k, k) of the summed lagged covariances, slowest first.
+
+    Source: min/max autocorrelation factors, Switzer & Green 1984.
+    """
     frames = len(x)
     summed = np.zeros((x.shape[1], x.shape[1]))
     for lag in range(1, min(_LAGS, frames - 1) + 1):

@@ -32,6 +32,7 @@ class StreamNull:
     theta: NDArray[np.float32]  # (d,)
     innovation_scale: NDArray[np.float32]  # (d,), 1 / (sd(u) * sqrt(vt_u(n_max)))
     together: NDArray[np.float32]  # (d, d) correlation of sums of SUMMED frames within a lot
+    inflation: NDArray[np.float32]  # of windows of 1, 2, 4 ... n_max frames: see `inflated`
     patient: bool = False  # pages once a change is confirmed: how lots scatter is too skewed to trust a short one
     sparse: bool = False  # frames of the view lie between its own: a change began after the last one before it
     layer: "StreamNull | None" = None  # of T², in use: its layer's, which tells how lots are displaced by nature
@@ -49,6 +50,14 @@ class StreamNull:
         """Variance (d,) of the reference mean itself."""
         by_lot = self.sigma2_lot / max(1, self.lots) + self.sigma2_shift / max(1, self.shifts)
         return np.asarray(self.vt[-1] / self.n_ref + by_lot, np.float32)
+
+    def inflated(self) -> NDArray[np.float64]:
+        """Variance of the chi-square of windows of 1..n_max frames over that of independent coordinates: tr(R²) / d.
+
+        At least 1. R is the correlation of a window's sums: see `spread`.
+        """
+        lengths = 2.0 ** np.arange(len(self.inflation))
+        return np.interp(np.log(np.arange(1, self.n_max + 1)), np.log(lengths), np.maximum(self.inflation, 1))
 
     def noise_groups(self) -> list[tuple[float, float, NDArray[np.bool_]]]:
         """Each phi and theta there is, and the coordinates (d,) that have them."""

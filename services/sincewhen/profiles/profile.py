@@ -15,7 +15,7 @@ from sincewhen.profiles.regime import Regime
 from sincewhen.profiles.slices import Slice, Slices
 from sincewhen.profiles.streams import SQUARED, parsed, slice_stream
 
-PROFILE_SCHEMA = 7
+PROFILE_SCHEMA = 8
 T = TypeVar("T")
 _ARRAY = 1
 _DIGEST = hashlib.sha256().digest_size

@@ -21,6 +21,7 @@ _LOTS_IN_PART_MIN = 4  # a part of the golden frames, of which the whole holds L
 _SHARES = (0.05, 0.1, 0.2, 0.35, 0.6, 1.0)
 _PHIS = (0.3, 0.6, 0.8, 0.9, 0.95, 0.98, 0.99)
 _VT_FLOOR = 0.05
+_WINDOWS_MAX = 256  # of one length, that tell how coordinates vary together
 _NEW_LOT_P = 1e-4
 _NEW_LOT_MARGIN = 2.0
 
@@ -94,6 +95,7 @@ def stream_null(x: Floats, runs: Runs | None = None, before: Before | None = Non
         theta=theta.astype(np.float32),
         innovation_scale=scale.astype(np.float32),
         together=_together(centred).astype(np.float32),
+        inflation=_inflation(centred, runs.lots if lots else None, n_max).astype(np.float32),
     )
 
 
@@ -112,6 +114,36 @@ def _together(centred: Floats) -> Floats:
     sums = total[SUMMED:] - total[:-SUMMED]
     unit = (sums - sums.mean(axis=0)) / np.maximum(sums.std(axis=0), 1e-9)
     return np.asarray(unit.T @ unit / len(unit))
+
+
+def _inflation(centred: Floats, lot_codes: NDArray[np.int64] | None, n_max: int) -> Floats:
+    """tr(R²) / d of the correlation R of sums of 1, 2, 4 ... n_max frames, without the noise of an estimated R.
+
+    centred (G, d): about its mean, or about each lot's. The mean of (z_a·z_b)² over windows a, b of unit variance that
+    lie 2 n_max frames apart and share no lot; less what one common mean adds. Source: Chen, Zhang & Zhong 2010, "Tests
+    for high-dimensional covariance matrices".
+    """
+    frames, dims = centred.shape
+    if dims == 1:
+        return np.ones(n_max.bit_length())
+    total = np.concatenate([np.zeros((1, dims)), np.cumsum(centred, axis=0)])
+    lot = None if lot_codes is None else np.cumsum(np.diff(lot_codes, prepend=lot_codes[:1]) != 0)
+    found = [1.0]
+    for n in 2 ** np.arange(n_max.bit_length()):
+        sums = total[n:] - total[:-n]
+        sums /= np.maximum(np.sqrt(np.mean(sums**2, axis=0)), 1e-9)
+        step = n * max(1, frames // (n * _WINDOWS_MAX))
+        squares: list[Floats] = []
+        for first in range(0, step, max(1, step // 4)):
+            at = np.arange(first, len(sums), step)
+            apart = np.abs(at[:, None] - at) >= 2 * n_max
+            if lot is not None:
+                apart &= (lot[at + n - 1][:, None] < lot[at]) | (lot[at][:, None] > lot[at + n - 1])
+            squares.append(((sums[at] @ sums[at].T) ** 2)[apart])
+        every = np.concatenate(squares)
+        common = 0.0 if lot is not None else dims * (n / frames) ** 2
+        found.append(float(every.mean()) / dims - common if every.size else found[-1])
+    return np.array(found[1:])
 
 
 def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, long_run: Floats, by_lot: Floats) -> tuple[Floats, int]:
