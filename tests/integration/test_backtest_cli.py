@@ -132,6 +132,20 @@ def test_what_makes_a_profile_less_sure_is_said_on_the_terminal_in_the_report_an
     assert words in page.read_text()
 
 
+@pytest.mark.parametrize("lacks", ["confidence", "brightness"])
+def test_what_most_newest_rows_lack_is_insufficient_data_and_no_calm(tmp_path: Path, lacks: str) -> None:
+    rng, page = np.random.default_rng(9), tmp_path / "report.html"
+    factors, confidence = rng.standard_normal((N, 1)), rng.uniform(0.4, 0.6, N)
+    (factors[:, 0] if lacks == "brightness" else confidence)[2700:] = np.nan
+    file = arrays(tmp_path, factors=factors, factor_names=np.array(["brightness"]), confidence=confidence)
+    _, text, report = run(file, "--golden", "2400", "--report", str(page))
+    rows = f"{N - 2700:,} of {N - 2400:,} watched rows lack it and were judged without it"
+    words = f"{lacks} has insufficient data from row 2720 on: {rows}"
+    assert words in report["warnings"]
+    assert f"Caution: {words}" in text
+    assert words in page.read_text()
+
+
 def test_a_report_on_a_full_disk_is_told_and_ends_with_2(tmp_path: Path) -> None:
     full = tmp_path / "report.html"
     full.symlink_to("/dev/full")

@@ -81,7 +81,7 @@ def backtest(
         "arl0": arl0,
         "refused": result.refused,
         "alarms": [as_json(alarm) for alarm in result.alarms],
-        "warnings": [] if result.profile is None else list(result.profile.warnings),
+        "warnings": list(result.warnings),
         "elapsed_s": round(time.monotonic() - started, 3),
     }
     if out:
@@ -172,7 +172,7 @@ def _print(result: Result, *, quiet: bool) -> None:
     if result.refused is not None:
         click.echo(f"No profile: {result.refused}", file=sys.stderr)
         return
-    for warning in () if result.profile is None else result.profile.warnings:
+    for warning in result.warnings:
         click.echo(f"Caution: {warning}", err=True)
     if not result.alarms:
         click.echo("In control: no change found.", err=quiet)

@@ -13,6 +13,7 @@ from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Refusal, build_profile
 from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.processor.view import MISSING_MAX, SHARE_FRAMES
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import score
@@ -98,6 +99,7 @@ class Result:
     alarms: list[Alarm]
     profile: Profile | None = None
     ln_z: dict[str, NDArray[np.float32]] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()  # what makes it less sure
 
 
 def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refusal | None = None) -> Result:
@@ -109,7 +111,26 @@ def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refus
     if isinstance(learned, Refusal):
         return Result(f"{learned.reason}: {learned.detail}", [])
     detections, ln_z = _detections(recording, golden, arl0, learned)
-    return Result(None, _alarms(detections), learned, ln_z)
+    warnings = (*learned.warnings, *insufficient(recording, golden, learned))
+    return Result(None, _alarms(detections), learned, ln_z, warnings)
+
+
+def insufficient(recording: Recording, golden: int, profile: Profile) -> list[str]:
+    """What too many rows after the golden ones lack, of the newest hundred: there it was not judged."""
+    found = []
+    for stream in sorted(profile.scalars.keys() & recording.scalars.keys()):
+        seen = np.isfinite(recording.scalars[stream])
+        count = np.concatenate([np.zeros(SHARE_FRAMES, np.int64), np.cumsum(~seen[golden:])])
+        share = (count[SHARE_FRAMES:] - count[:-SHARE_FRAMES]) / SHARE_FRAMES
+        rows = np.flatnonzero(share > MISSING_MAX + np.mean(~seen[:golden]))
+        if len(rows):
+            missing = int(np.sum(~seen[golden:]))
+            what = stream.removeprefix("factor:")
+            found.append(
+                f"{what} has insufficient data from row {golden + rows[0]} on: {missing:,} of {recording.n - golden:,} "
+                "watched rows lack it and were judged without it"
+            )
+    return found
 
 
 def watch(recording: Recording, profile: Profile, arl0: float, start: int = 0) -> list[Alarm]:

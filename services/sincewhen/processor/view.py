@@ -23,8 +23,8 @@ _DERIVED = ("slice:", *SQUARED)  # streams that come with another one
 _THINNED = "factor:"  # a busy agent measures them on fewer frames
 _RESETS = {"cleaning", "replacement"}
 _NEW_REGIME_MAX = 0.2  # share of frames
-_MISSING_MAX = 0.2  # share of frames without a stream, beyond that of the golden frames
-_SHARE_FRAMES = 100  # memory of the running shares
+MISSING_MAX = 0.2  # share of frames without a stream, beyond that of the golden frames
+SHARE_FRAMES = 100  # memory of the running shares
 
 
 def begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
@@ -60,7 +60,7 @@ def _optical(stream: str) -> bool:
 def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
     """The view's state after a batch."""
     memory = view.memory
-    keep = math.exp(-len(scores.new_regime) / _SHARE_FRAMES)
+    keep = math.exp(-len(scores.new_regime) / SHARE_FRAMES)
     memory.missing_share = {
         stream: keep * memory.missing_share.get(stream, 0.0) + (1 - keep) * float(np.mean(~valid & ~scores.new_regime))
         for stream, valid in scores.valid.items()
@@ -82,7 +82,7 @@ def _missing(view: ViewState) -> dict[str, float]:
     shares = view.memory.missing_share
     golden = {stream: view.monitors[stream].null.n_ref for stream in shares}
     most = max(golden.values(), default=1)
-    return {stream: share for stream, share in shares.items() if share > _MISSING_MAX + 1 - golden[stream] / most}
+    return {stream: share for stream, share in shares.items() if share > MISSING_MAX + 1 - golden[stream] / most}
 
 
 def _missing_said(stream: str, share: float) -> str:
@@ -101,7 +101,7 @@ def spacing_ns(view: ViewState, profile: Profile | None) -> float:
     memory = view.memory
     if profile is not None:
         return WEEK_NS / profile.frames_per_week
-    if memory.golden_frames < _SHARE_FRAMES:
+    if memory.golden_frames < SHARE_FRAMES:
         return 0.0
     return max(0.0, (memory.last_captured_at_ns - memory.state_since_ns) / memory.golden_frames)
 
