@@ -123,6 +123,7 @@ class Incident(Message, frozen=True, kw_only=True):
     looks_like_since_ns: int | None = None
     looks_like_station_id: str = ""  # where that was
     new_level: bool = False  # stable since a recorded change: a new reference is proposed
+    contradicted: bool = False  # it was there before a recorded cleaning or replacement, which did not end it
     closed: Closing | None = None  # None: it goes on, or ended by itself
     detection_ids: tuple[str, ...]
     stations: tuple[str, ...] = ()  # all that moved
@@ -157,6 +158,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
 
     learning_since_ns: capture of the first frame of its learning, None while it has a profile. silent: no frames come.
     new_regime_share: of the newest hundred frames, those that are unlike everything that the profile knows.
+    not_drift: pages that people judged to be none; they count as false pages against the budget.
     """
 
     station_id: str
@@ -170,6 +172,7 @@ class StationStatus(Message, frozen=True, kw_only=True):
     learning_since_ns: int | None = None
     silent: bool = False
     new_regime_share: float = 0.0
+    not_drift: int = 0
 
 
 class GroupStatus(Message, frozen=True, kw_only=True):

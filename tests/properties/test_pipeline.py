@@ -268,13 +268,29 @@ def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
     until_ns = START_NS + 10**6 * STEP_NS
     ended = runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns))).detections
     assert {(d.detection_id, d.status) for d in ended} == {(opened, "ended")}
-    assert runner.state.views["top"].memory.not_drift == 1
+    assert runner.outputs.statuses[-1].not_drift == 1
     runner.reload()
     before = len(runner.outputs.detections)
     for start in range(ONSET + 160, END, 35):
         runner.feed(batch(data, start, start + 35))
     later = [d for d in runner.outputs.detections[before:] if d.stream == "embedding:head"]
     assert later == [], "the same displacement goes on, and is not looked at"
+
+
+def test_what_is_no_drift_is_looked_at_again_once_its_time_is_over() -> None:
+    runner = out_of_control(29)
+    data = stream(29)
+    (opened,) = {
+        d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
+    }
+    until_ns = START_NS + (ONSET + 200) * STEP_NS
+    runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns)))
+    before = len(runner.outputs.detections)
+    for start in range(ONSET + 160, END, 35):
+        runner.feed(batch(data, start, min(start + 35, END)))
+    again = [d for d in runner.outputs.detections[before:] if d.stream == "embedding:head"]
+    assert again[0].alarm_at_ns >= until_ns
+    assert again[0].detection_id != opened
 
 
 def test_a_cleaning_after_the_onset_that_did_not_end_the_change_is_contradicted() -> None:
@@ -290,6 +306,8 @@ def test_a_cleaning_after_the_onset_that_did_not_end_the_change_is_contradicted(
         runner.feed(batch(data, start, min(start + 40, END)))
     refined = [d for d in runner.outputs.detections if d.stream == "embedding:head" and d.status == "refined"]
     assert refined[0].contradicted
+    (incident,) = correlate(runner.outputs.detections)
+    assert incident.contradicted, "reported, not hidden"
     assert abs((refined[0].since_ns - START_NS) / STEP_NS - ONSET) <= 3
 
 

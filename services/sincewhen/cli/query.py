@@ -70,6 +70,8 @@ def since(station: str, at: str | None, server: str, as_json: bool) -> None:  # 
         click.echo(_line(found))
         if found["new_level"]:
             click.echo("Stable since a recorded change: a new reference is proposed, see `sincewhen stations`.")
+        if found["contradicted"]:
+            click.echo("It was there before the newest recorded cleaning or replacement, which did not end it.")
         if found["looks_like"]:
             like = found["looks_like"]
             at = "" if like["station_id"] == found["station_id"] else f" at {like['station_id']}"

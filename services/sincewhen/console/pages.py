@@ -91,6 +91,7 @@ def shown(incident: Incident) -> dict[str, Any]:
         "how": SHAPES[incident.shape],
         "station_id": incident.station_id,
         "new_level": incident.new_level,
+        "contradicted": incident.contradicted,
         "closed": incident.closed and rebaselining.said(incident.closed),
         "cause": incident.cause.replace("_", " "),
         "with_lot": incident.with_lot,

@@ -177,6 +177,7 @@ def _incident(event: _Event) -> Incident:
         streams=tuple(sorted({member.stream for member in members})),
         layers=layer_moves(members),
         new_level=is_new_level(members),
+        contradicted=chief.contradicted,
         closed=closing(members),
         detection_ids=tuple(sorted(member.detection_id for member in members)),
         stations=tuple(sorted({station for member in members for station in _stations(member)})),

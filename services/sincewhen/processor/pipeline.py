@@ -138,6 +138,7 @@ class Pipeline:
                     view.memory.not_drift += event.paged_at_ns is not None
                     ended = monitor.mute(event.ordinal, told.until_ns)
                     outputs.detections.extend(detection(source, item) for item in ended)
+                    outputs.statuses.append(self.status(record.station_id, told.view, view))
 
     def _activate(self, state: StationState, record: ControlRecord, outputs: Outputs) -> None:
         control, event = record.control, record.control.profile_activated

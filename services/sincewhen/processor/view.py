@@ -146,6 +146,7 @@ def status_of(
         last_captured_at_ns=memory.last_captured_at_ns,
         missing=tuple(missing),
         new_regime_share=round(memory.new_regime_share, 3),
+        not_drift=memory.not_drift,
         learning_since_ns=memory.state_since_ns if learning and memory.state_since_ns else None,
     )
 
