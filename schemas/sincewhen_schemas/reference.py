@@ -12,7 +12,8 @@ import re
 import struct
 import zipfile
 import zlib
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Annotated, TypeAlias
 
 import msgspec
@@ -89,6 +90,24 @@ def reference_sha(encoded: bytes) -> str:
     for name in sorted(entries):
         digest.update(name.encode() + entries[name])
     return digest.hexdigest()[:16]
+
+
+def pooled(sets: Sequence[ReferenceSet]) -> ReferenceSet:
+    """The images of sets of one view and model, which have the same causes and layers, as one set of no regime."""
+    first = sets[0]
+    assert all((one.causes, one.clean.keys()) == (first.causes, first.clean.keys()) for one in sets)
+    clean = [one.decision_clean for one in sets if one.decision_clean is not None]
+    faults = [one.decision_faults for one in sets if one.decision_faults is not None]
+    decided = len(faults) == len(sets)
+    return replace(
+        first,
+        regime="",
+        images=tuple(image for one in sets for image in one.images),
+        clean={name: np.concatenate([one.clean[name] for one in sets]) for name in first.clean},
+        faults={name: np.concatenate([one.faults[name] for one in sets], axis=2) for name in first.faults},
+        decision_clean=np.concatenate(clean) if decided else None,
+        decision_faults=np.concatenate(faults, axis=2) if decided else None,
+    )
 
 
 def encode_reference(reference: ReferenceSet) -> bytes:

@@ -12,6 +12,9 @@ import pytest
 from click.testing import CliRunner, Result
 
 from sincewhen.cli.__main__ import main
+from sincewhen.embedded.references import chosen, keep
+from sincewhen.embedded.runner import Runner
+from sincewhen.plant import Plant
 from sincewhen.profiles.profile import decode_profile, profile_sha
 from sincewhen_schemas.reference import decode_reference, encode_reference, reference_sha
 from sincewhen_testing.references import pinned
@@ -23,7 +26,7 @@ LOST = range(ONSET + 100, ONSET + 150)
 
 
 @dataclass
-class Plant:
+class Taught:
     """A server that was taught by the commands, and what they said."""
 
     server: Server
@@ -46,7 +49,7 @@ def post(server: Server, encoded: bytes, token: str) -> httpx.Response:
 
 
 @pytest.fixture(scope="module")
-def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
+def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Taught]:
     data = stream(58)
     x = data[0].astype(np.float32)
     rng = np.random.default_rng(4)
@@ -69,10 +72,10 @@ def plant(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Plant]:
             if start not in LOST:
                 server.send(batch(data, start, start + 50))
         server.applied()
-        yield Plant(server, data, encode_reference(known), before, home, built)
+        yield Taught(server, data, encode_reference(known), before, home, built)
 
 
-def test_a_reference_set_is_kept_once_under_its_sha_and_needs_the_token(plant: Plant) -> None:
+def test_a_reference_set_is_kept_once_under_its_sha_and_needs_the_token(plant: Taught) -> None:
     assert post(plant.server, plant.reference, "wrong").status_code == 401
     junk = post(plant.server, b"junk", plant.server.token)
     assert junk.status_code == 422
@@ -93,7 +96,7 @@ def test_a_reference_set_is_kept_once_under_its_sha_and_needs_the_token(plant: P
     }
 
 
-def test_a_profile_knows_the_causes_of_the_newest_set_of_its_model_version(plant: Plant) -> None:
+def test_a_profile_knows_the_causes_of_the_newest_set_of_its_model_version(plant: Taught) -> None:
     summary = json.loads(plant.built.output)
     assert summary["reference"] == reference_sha(plant.reference)
     causes = summary["causes"]["head"]
@@ -105,7 +108,37 @@ def test_a_profile_knows_the_causes_of_the_newest_set_of_its_model_version(plant
     assert "looks like haze" in plant.server.get(f"/incidents/{incident['id']}").text
 
 
-def test_another_reference_set_is_named_by_its_sha_or_none_at_all(plant: Plant) -> None:
+def test_a_profile_takes_the_newest_set_of_every_regime(tmp_path: Path) -> None:
+    """A set of other causes can't be joined: the newest ones say what is known."""
+    rng = np.random.default_rng(51)
+    clean, move = rng.standard_normal((8, 24)), direction(rng, 24)
+    newest = replace(pinned(clean, {"haze": move}), regime="A")
+    day = 24 * 3600 * 10**9
+    sets = {
+        "A": newest,
+        "A of before": replace(newest, seed=2, built_at_ns=newest.built_at_ns - day),
+        "B": replace(pinned(clean + 1, {"haze": move}), regime="B", built_at_ns=newest.built_at_ns - 2 * day),
+        "C": replace(pinned(clean, {"dirt": move}), regime="C", built_at_ns=newest.built_at_ns - 3 * day),
+    }
+    runner = Runner(tmp_path, Plant())
+    shas = {name: keep(runner, encode_reference(one)).sha for name, one in sets.items()}
+    both, name = chosen(runner, "newest", STATION, "top", "1")
+    assert name == f"{shas['A']}+{shas['B']}"
+    assert both is not None
+    assert (both.regime, both.causes, len(both.images)) == ("", ("haze",), 16)
+    np.testing.assert_array_equal(
+        both.clean["head"], np.concatenate([sets["A"].clean["head"], sets["B"].clean["head"]])
+    )
+    np.testing.assert_array_equal(both.faults["head"][:, :, 8:], sets["B"].faults["head"])
+    assert both.decision_faults is not None
+    assert both.decision_faults.shape == (1, 5, 16)
+    alone, name = chosen(runner, shas["A of before"], STATION, "top", "1")
+    assert alone is not None
+    assert (name, alone.seed, len(alone.images)) == (shas["A of before"], 2, 8)
+    runner.stop()
+
+
+def test_another_reference_set_is_named_by_its_sha_or_none_at_all(plant: Taught) -> None:
     window = {"station": STATION, "view": "top", "from": "2025-01-01", "to": iso(GOLDEN - 1)}
     newest, _ = plant.server.get("/api/v1/references").json()
     for wanted, status, words in (
@@ -119,7 +152,7 @@ def test_another_reference_set_is_named_by_its_sha_or_none_at_all(plant: Plant) 
     assert (without["reference"], without["causes"]) == (None, {})
 
 
-def test_an_exported_profile_is_its_sha_and_serves_backtest(plant: Plant, tmp_path: Path) -> None:
+def test_an_exported_profile_is_its_sha_and_serves_backtest(plant: Taught, tmp_path: Path) -> None:
     sha = json.loads(plant.built.output)["sha"]
     out, rows = tmp_path / "p.profile", tmp_path / "rows.npz"
     assert command(plant.server, "profile", "export", sha, "--out", str(out)).exit_code == 0
@@ -140,7 +173,7 @@ def test_an_exported_profile_is_its_sha_and_serves_backtest(plant: Plant, tmp_pa
     assert not (tmp_path / "no").exists()
 
 
-def test_stations_tells_what_is_known_and_what_to_run_next(plant: Plant) -> None:
+def test_stations_tells_what_is_known_and_what_to_run_next(plant: Taught) -> None:
     first, proposal = plant.before.output.splitlines()
     assert first.startswith(f"{STATION}  top  learning  since 2025-10-09T")
     assert f"{GOLDEN} frames, the last 2025-10-09T" in first
@@ -151,7 +184,7 @@ def test_stations_tells_what_is_known_and_what_to_run_next(plant: Plant) -> None
     assert json.loads(command(plant.server, "stations", "--json").output)[0]["station_id"] == STATION
 
 
-def test_every_query_command_takes_a_server_with_a_slash_at_its_end(plant: Plant) -> None:
+def test_every_query_command_takes_a_server_with_a_slash_at_its_end(plant: Taught) -> None:
     (incident,) = plant.server.get("/api/v1/incidents").json()
     for arguments in (
         ["incidents"], ["scope", incident["id"]], ["since", "--station", STATION], ["stations"], ["profile", "list"]
@@ -170,21 +203,23 @@ def test_every_query_command_takes_a_server_with_a_slash_at_its_end(plant: Plant
         ({"station": "p/a/l/other"}, 404, "there is no view 'top' of 'p/a/l/other'; stations and views there are:"),
     ],
 )
-def test_a_window_that_can_not_be_says_the_rule(plant: Plant, changed: dict[str, str], status: int, words: str) -> None:
+def test_a_window_that_can_not_be_says_the_rule(
+    plant: Taught, changed: dict[str, str], status: int, words: str
+) -> None:
     window = {"station": STATION, "view": "top", "from": "2025-01-01", "to": "2026-01-01", **changed}
     answer = plant.server.post("/api/v1/profiles", window)
     assert answer.status_code == status
     assert words in answer.json()["detail"]
 
 
-def test_a_station_nobody_heard_of_is_not_in_control(plant: Plant) -> None:
+def test_a_station_nobody_heard_of_is_not_in_control(plant: Taught) -> None:
     told = command(plant.server, "since", "--station", "p/a/l/other")
     assert told.exit_code == 1
     assert f"404: there is no station 'p/a/l/other'; stations and views there are: {STATION} top" in told.output
     assert plant.server.get("/api/v1/blind-time?station=p/a/l/other").status_code == 404
 
 
-def test_blind_time_is_listed_and_stands_on_the_page_of_the_incident_it_lies_in(plant: Plant) -> None:
+def test_blind_time_is_listed_and_stands_on_the_page_of_the_incident_it_lies_in(plant: Taught) -> None:
     (blind,) = plant.server.get(f"/api/v1/blind-time?station={STATION}").json()
     assert blind == {
         "station_id": STATION,
@@ -201,7 +236,7 @@ def test_blind_time_is_listed_and_stands_on_the_page_of_the_incident_it_lies_in(
 
 
 def test_a_set_that_is_built_again_keeps_its_sha_and_is_the_newest_and_an_older_copy_changes_nothing(
-    plant: Plant,
+    plant: Taught,
 ) -> None:
     first = decode_reference(plant.reference)
     again = encode_reference(replace(first, built_at_ns=first.built_at_ns + 10**9))

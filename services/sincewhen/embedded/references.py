@@ -1,10 +1,13 @@
-"""Reference sets that the edge sent, kept under their sha. A profile takes the newest of its view and model version."""
+"""Reference sets that the edge sent, kept under their sha.
+
+A profile takes the newest of its view and model version, of every regime that has one.
+"""
 
 import msgspec
 
 from sincewhen.embedded.runner import Runner
 from sincewhen_schemas.limits import CAPTURED_AHEAD_MAX_NS
-from sincewhen_schemas.reference import ReferenceSet, decode_reference, reference_sha
+from sincewhen_schemas.reference import ReferenceSet, decode_reference, pooled, reference_sha
 
 NEWEST, NONE = "newest", "none"
 
@@ -66,12 +69,19 @@ def listed(runner: Runner) -> list[About]:
 def chosen(runner: Runner, wanted: str, station: str, view: str, model_version: str) -> tuple[ReferenceSet | None, str]:
     """The set that a profile of this view is built with, and its sha. wanted: a sha, "newest" or "none".
 
+    The newest of each regime, as far as they hold the same causes and layers, are one set, named by all their shas.
     Raises KeyError where the view has no such set.
     """
-    for about in listed(runner):
-        fits = about.sha == wanted or (wanted == NEWEST and about.model_version == model_version)
-        if fits and (about.station_id, about.view) == (station, view):
-            return decode_reference(runner.log.reference(about.sha)), about.sha
+    mine = [about for about in listed(runner) if (about.station_id, about.view) == (station, view)]
+    fitting = [
+        about for about in mine if about.sha == wanted or (wanted == NEWEST and about.model_version == model_version)
+    ]
+    newest = {about.regime: about for about in reversed(fitting)}  # the newest of a regime comes last
+    found = sorted(newest.values(), key=mine.index)
+    alike = [about for about in found if (about.causes, about.layers) == (found[0].causes, found[0].layers)]
+    if alike:
+        sets = [decode_reference(runner.log.reference(about.sha)) for about in alike]
+        return pooled(sets), "+".join(about.sha for about in alike)
     if wanted not in {NEWEST, NONE}:
         raise KeyError(wanted)
     return None, ""
