@@ -142,24 +142,34 @@ def _core(cell: Cell) -> Figures:
         "bare projection": lambda: [
             x[at : at + BATCH].astype(np.float32) @ project for at in range(GOLDEN, len(x), BATCH)
         ],
-        "projection and detector with library": _projected(profile, x[GOLDEN:]),
+        "projection and detector with library": _projected(profile, x[GOLDEN:], _detector(profile)),
+        "projection, detector and what dates": _projected(profile, x[GOLDEN:], _monitor(profile)),
         "decode": lambda: [decode(STATION, record, START_NS + 10**15, bool) for record in records],
         "whole core": _runs(pipeline, activation, records, cell.get("rounds", int)),
     }
     return _micros(works, BATCH * batches, cell.get("rounds", int))
 
 
-def _projected(profile: Profile, x: np.ndarray) -> Callable[[], object]:
-    """One embedding stream by itself: to its coordinates, and its detector along the library."""
+def _projected(profile: Profile, x: np.ndarray, take: Callable[[np.ndarray], object]) -> Callable[[], object]:
+    """One embedding stream by itself, to its coordinates and on."""
+    basis = profile.layers["head"].basis
+    return lambda: [
+        take(apply_basis(basis, x[at : at + BATCH].astype(np.float32))[0]) for at in range(0, len(x), BATCH)
+    ]
+
+
+def _detector(profile: Profile) -> Callable[[np.ndarray], object]:
     esr = Esr(profile.null("embedding:head"), None, profile.fingerprints("embedding:head"))
-    basis, none = profile.layers["head"].basis, np.zeros(BATCH, bool)
+    none = np.zeros(BATCH, bool)
+    return lambda x: esr.update(x, none)
 
-    def work() -> None:
-        for at in range(0, len(x), BATCH):
-            coordinates, _, _ = apply_basis(basis, x[at : at + BATCH].astype(np.float32))
-            esr.update(coordinates, none)
 
-    return work
+def _monitor(profile: Profile) -> Callable[[np.ndarray], object]:
+    """The detector with the past by which it dates."""
+    null, known = profile.null("embedding:head"), profile.fingerprints("embedding:head")
+    monitor = StreamMonitor(null, 1e12, fingerprints=known)
+    none, ones, at_ns = np.zeros(BATCH, bool), np.ones(BATCH, np.float32), np.arange(BATCH)
+    return lambda x: monitor.update(Rows(x, at_ns, none, none, ones))
 
 
 def _station(cell: Cell) -> Figures:

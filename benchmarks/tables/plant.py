@@ -86,9 +86,12 @@ def _cost_of_a_stream(found: list[Found]) -> Iterator[Row]:
     yield row("detector's state, 64 coordinates (bytes)", size, 1, f"≤ {_BYTES:,}", at_most(size, _BYTES))
 
 
+_CORE = ("projection and detector with library", "projection, detector and what dates", "whole core")
+
+
 def _cost_of_the_core(found: list[Found]) -> Iterator[Row]:
-    """An embedding stream by itself, and with all that a record goes through."""
-    for name in ("projection and detector with library", "whole core") if found else ():
+    """An embedding stream by itself, with its past, and with all that a record goes through."""
+    for name in _CORE if found else ():
         pairs = [np.stack([f.figures[name], f.figures["bare projection"]], axis=1) for f in found]
         times = bootstrap(pairs, lambda rows: float(np.median(rows[:, 0]) / np.median(rows[:, 1])))
         spread, bare = of_median(found, name), of_median(found, "bare projection").value
