@@ -113,16 +113,23 @@ class Clock:
     name: Callable[[int], str]
     zone: tzinfo
     at_ns: NDArray[np.int64] | None  # (n,) epoch; before 2000 they are no dates but count from somewhere
+    to_the_day: bool = False  # nobody gave a time of day
 
     def place(self, row: int) -> str:
-        return self.name(row) if self.at_ns is None else self._at(row, "%Y-%m-%d %H:%M:%S")
+        if self.at_ns is None:
+            return self.name(row)
+        return f"{self.day(row)}, {self.name(row)}" if self.to_the_day else self._at(row, "%Y-%m-%d %H:%M:%S")
 
     def label(self, row: int) -> str:
         """Below an axis."""
+        if self.to_the_day:
+            return f"{self.day(row)}\n{self._number(row)}"
         return self.place(row).replace(" ", "\n") if self.at_ns is not None else self.short(row)
 
     def short(self, row: int) -> str:
-        return self.name(row).partition(" (")[0] if self.at_ns is None else self._at(row, "%m-%d %H:%M")
+        if self.at_ns is None:
+            return self._number(row)
+        return f"{self._at(row, '%m-%d')} {self._number(row)}" if self.to_the_day else self._at(row, "%m-%d %H:%M")
 
     def day(self, row: int) -> str:
         return self._at(row, "%Y-%m-%d") if self.dated else ""
@@ -139,17 +146,24 @@ class Clock:
         return str(self.zone) if self.dated else "hours:minutes:seconds after the first"
 
     def iso(self, row: int) -> str | None:
-        return None if self.at_ns is None else iso(int(self.at_ns[row]))
+        if self.at_ns is None:
+            return None
+        return self.day(row) if self.to_the_day else iso(int(self.at_ns[row]))
 
     def interval(self, alarm: Alarm) -> str:
         """The onset's interval."""
         low, high = alarm.known.since_low, alarm.known.since_high
         if low == high:
-            return f"this {self.unit.one} alone"
-        first, last = self.place(low), self.place(high)
-        if (day := self.day(low)) == self.day(high):
-            last = last.removeprefix(f"{day} ")
-        return f"between {first} and {last}"
+            return f"known to the {self.unit.one}"
+        return f"between {self.place(low)} and {self.later(low, high)}"
+
+    def later(self, first: int, row: int) -> str:
+        """A place beside an earlier one: without the day if it is the same."""
+        same = self.dated and self.day(first) == self.day(row)
+        return self.place(row).removeprefix(self.day(row)).lstrip(", ") if same else self.place(row)
+
+    def _number(self, row: int) -> str:
+        return self.name(row).partition(" (")[0]
 
     def _at(self, row: int, form: str) -> str:
         assert self.at_ns is not None

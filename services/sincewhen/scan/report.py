@@ -10,9 +10,10 @@ from sincewhen.report.figure import Canvas
 from sincewhen.report.judged import BASELINE, surely_changed
 from sincewhen.report.page import ILLUSTRATED_MAX, ROWS_SHOWN, about, change, render
 from sincewhen.report.words import PICTURE, Clock, headline
-from sincewhen.scan.archive import Archive, Picture
+from sincewhen.scan.archive import Archive
 from sincewhen.scan.baseline import Baseline
 from sincewhen.scan.judge import Verdict
+from sincewhen.scan.order import Picture
 from sincewhen.scan.thumbnails import jpeg_uri, typical
 
 PICTURES_A_SIDE, SHEET_PICTURES = 4, 24
