@@ -25,7 +25,7 @@ from sincewhen.scan.archive import Archive, read_archive
 from sincewhen.scan.cache import FeatureCache
 from sincewhen.scan.features import Features, extract, model_key
 from sincewhen.scan.judge import Verdict, Window, judge
-from sincewhen.scan.report import cautions, page, title
+from sincewhen.scan.report import doubts, left_out, page, title
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
 from sincewhen_edge.sources.rows import SourceError, TimeForm
 
@@ -106,11 +106,7 @@ def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock)
             {"reason": item.reason, "count": item.count, "detail": item.detail}
             for item in (*archive.left_out, *verdict.left_out)
         ],
-        "warnings": [
-            *cautions(verdict, clock),
-            *archive.warnings,
-            *(verdict.profile.warnings if verdict.profile else ()),
-        ],
+        "warnings": doubts(archive, verdict, clock),
     }
 
 
@@ -204,12 +200,18 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
         lines.append(f"Baseline: {first} .. {last}")
     for alarm in verdict.alarms:
         said = told(alarm, verdict, clock)
-        until = "still so in the last picture" if said.until is None else f"until {said.until}"
+        still = ", still so in the last picture" if said.until is None else ""
+        begin = f"begin {said.interval}" if said.dated else said.interval
         lots = f"; lots {', '.join(said.lots)}" if said.lots else ""
-        lines.append(f"- {said.headline} ({said.interval}), {until}; {PICTURE.count(said.rows)}{lots}")
-    lines += [f"Caution: {warning}" for warning in [*cautions(verdict, clock), *archive.warnings][:_SHOWN]]
+        lines.append(f"- {said.headline} ({begin}){still}; {PICTURE.count(said.rows)}{lots}")
+    lines += _few("Not judged", left_out(archive, verdict)) + _few("Caution", doubts(archive, verdict, clock))
     if archive.unreadable:
         lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")
     if out != OUTPUT:
         lines.append(f"Report: {out}")
     click.echo("\n".join(lines), err=quiet)
+
+
+def _few(kind: str, said: list[str]) -> list[str]:
+    more = [f"{kind}: ... and {len(said) - _SHOWN} more, listed in the report"] if said[_SHOWN:] else []
+    return [f"{kind}: {line}" for line in said[:_SHOWN]] + more

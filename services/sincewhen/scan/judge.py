@@ -100,7 +100,8 @@ def _judge(
     short = short_bursts(recording.take(known), baseline.profile)
     states[judged[known[short]]] = NOT_JUDGED
     if len(short):
-        detail = f"fewer than {BLIND_MIN} pictures between two long pauses"
+        first = int(judged[known[short[0]]]) + 1
+        detail = f"from picture {first} on; fewer than {BLIND_MIN} pictures between two long pauses"
         left_out.append(LeftOut("too few together", len(short), detail))
     inside = np.arange(baseline.start, baseline.stop)
     states[judged[np.intersect1d(inside, known)]] = BASELINE

@@ -61,7 +61,7 @@ def ordered(
     if len(untimed) > len(dated) or equal:
         warnings += [f"{PICTURE.count(item.count)} without a time: {item.detail}" for item in said]
         if equal:
-            warnings.append(f"All times are equal ({len(dated)} pictures): they do not say when")
+            warnings.append(f"All times are equal ({PICTURE.count(len(dated))}): they do not say when")
         warnings.append(f"The order is by file name: {way_out} for times")
         return by_name, False
     left_out += said
