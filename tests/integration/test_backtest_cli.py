@@ -347,4 +347,4 @@ def test_a_change_that_was_soon_over_is_transient_wherever_it_is_told(tmp_path: 
     assert (alarm["status"], alarm["final"]["shape"]) == ("ended", "transient")
     assert alarm["shape"] != "transient", "at the alarm nobody knows"
     assert "transient change since row" in text
-    assert re.search(r"for a short time, from row \d+ until row \d+<", page.read_text())
+    assert re.search(r"for a short time, from \+0:\d\d:\d\d until \+0:\d\d:\d\d<", page.read_text())
