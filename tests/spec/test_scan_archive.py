@@ -251,6 +251,12 @@ def test_dates_order_days_and_names_order_within_a_day(tmp_path: Path) -> None:
     assert archive.warnings == ["Times are dates without a time of day: within a day the order is by file name"]
 
 
+def test_half_of_the_times_being_dates_they_are_left_out_not_shown_as_midnight(tmp_path: Path) -> None:
+    archive = dated(tmp_path, "2025-10-10", "2025-10-09T08:00", "2025-10-09", "2025-10-09T09:00")
+    assert names(archive) == ["1.png", "3.png"]
+    assert archive.left_out[0].count == 2
+
+
 def test_times_that_most_pictures_share_are_told(tmp_path: Path) -> None:
     archive = dated(tmp_path, *(f"2025-10-09T08:0{n // 2}" for n in range(5)))
     assert (archive.timed, archive.to_the_day) == (True, False)

@@ -36,7 +36,7 @@ SHAPES: dict[Shape, str] = {
     "abrupt": "suddenly",
     "gradual": "gradually",
     "undecided": "suddenly or gradually, that is not clear,",
-    "transient": "for a short time,",
+    "transient": "for a short time",
     "recurring": "for a short time, not for the first time,",
 }
 STATUS = {

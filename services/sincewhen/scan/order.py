@@ -74,7 +74,8 @@ def ordered(
 def _untimed(pictures: list[Picture]) -> dict[Path, str]:
     """Why pictures have no time, or none like the others'."""
     indexed = sum(picture.clock == "index" for picture in pictures)
-    few_days = 2 * sum(picture.day_only for picture in pictures) < indexed
+    said = sum(picture.clock in {"index", "exif"} for picture in pictures)
+    few_days = 2 * sum(picture.day_only for picture in pictures) <= said
     copied = _copied([picture.at_ns for picture in pictures if picture.clock == "file"])
     found: dict[Path, str] = {}
     for picture in pictures:
