@@ -83,7 +83,9 @@ def test_a_page_says_what_since_when_until_and_how_far(read: Callable[[Path], st
     assert f"2 changes found in {N:,} rows" in text
     assert "2025-10-09 08:53:20" in text
     assert "(UTC)" in text
-    assert re.search(r"1 The pictures became darker for a short time since 2025-10-09 09:3\d:\d\d", text), text
+    assert re.search(
+        r"1 The frames became darker for a short time, from 2025-10-09 09:3\d:\d\d until 09:3\d:\d\d ", text
+    )
     assert re.search(r"2 What the model sees changed suddenly since 2025-10-09 17:4\d:\d\d", text), text
     for words in (
         "(95 % sure)",
@@ -95,12 +97,16 @@ def test_a_page_says_what_since_when_until_and_how_far(read: Callable[[Path], st
         "Status ended",
         "Status refined, and not over at the end of the data",
         "2 lots: L26, L27",
-        "Evidence of a change, ln Z. Dashed: alarm at ln ARL0 =",
+        "Evidence of a change, ln Z. Dashed: alarm at ln ARL0 = 11.0, this stream's share: one false alarm in 60,000.",
         "What the model sees: distance along this change.",
         "The same around its onset.",
         "Band: as far as lots differ by nature.",
         "Brightness. Each point: mean of about 22 rows.",
         "with confidence, brightness, contrast, lot, t",
+        "(-3.9); in brackets: standard deviations of a row in the golden rows",
+        "golden rows in control out of control, with the number of the change since, 95 % Evidence",
+        "out of control since, 95 % alarm outside end long pause golden rows Which lots Lot",
+        "out of control since, 95 % alarm outside long pause golden rows Which lots For engineers",
         "one in 10,000 rows in control (ARL0)",
     ):
         assert words in text
@@ -115,7 +121,7 @@ def test_rows_without_times_and_lots_are_numbered(read: Callable[[Path], str], t
     text = read(out)
     assert f"row 0 to row {N - 1}, in the order of the file" in text
     assert re.search(r"since row 29\d\d", text)
-    assert re.search(r"between row 2\d+ and row 29\d\d \(95 % sure\)|this row alone \(95 % sure\)", text)
+    assert re.search(r"between row 2\d+ and row 29\d\d \(95 % sure\)|known to the row \(95 % sure\)", text)
     assert "Band: the usual range of such means." in text
     assert "Cautions spe:x is left out: nothing lies outside of its 16 axes; fewer than 10 golden lots" in text
     assert "as far as lots differ" not in text
@@ -127,7 +133,7 @@ def test_times_that_count_from_somewhere_are_no_dates(read: Callable[[Path], str
     text = read(out)
     assert "+0:00:00 to +9:26:30 (hours:minutes:seconds after the first)" in text
     assert re.search(r"since \+8:03:[0-5]\d", text)
-    assert re.search(r"Since \+8:03:\d\d, (between \+8:0\d:\d\d and \+8:0\d:\d\d|this row alone) \(95 % sure\)", text)
+    assert re.search(r"Since \+8:03:\d\d, (between \+8:0\d:\d\d and \+8:0\d:\d\d|known to the row) \(95 % sure\)", text)
     assert "1970" not in text
     assert "Day" not in text
 
@@ -149,6 +155,8 @@ def test_no_change_is_said_and_shown(read: Callable[[Path], str], calm: Path) ->
     assert said.exit_code == 0, said.output
     text = read(out)
     assert f"No change found in {CHANGED:,} rows" in text
+    for shown_elsewhere in ("not judged", "out of control", "long pause", "since, 95 %"):
+        assert shown_elsewhere not in text
     assert "golden rows" in text
     assert "Evidence of a change" in text
 
@@ -188,6 +196,15 @@ def test_a_change_that_only_the_confidence_shows_has_its_chart(read: Callable[[P
     assert "The confidence of the model changed suddenly" in text
     assert "Evidence of a change in confidence, ln Z." in text
     assert "Confidence. Each point" in text
+
+
+def test_names_of_letters_that_the_font_lacks_are_no_warning(tmp_path: Path) -> None:
+    factors = np.random.default_rng(8).standard_normal((N, 2))
+    factors[CHANGED:, 0] += 4
+    names = np.array(["明るさ", "ぼけ"])
+    said, _ = report(arrays(tmp_path, factors=factors, factor_names=names), ".png")
+    assert said.exit_code == 0, said.output
+    assert "Warning" not in said.output
 
 
 def test_names_are_neither_markup_nor_formulas(read: Callable[[Path], str], tmp_path: Path) -> None:

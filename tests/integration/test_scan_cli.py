@@ -151,7 +151,52 @@ def test_the_json_has_the_shape_and_the_dates_of_the_page(tmp_path: Path, monkey
     for name in ("since", "since_low", "since_high"):
         at = datetime.fromisoformat(alarm[f"{name}_at"])
         assert at.timestamp() == 1_760_000_000 + final[name]
-    assert "for a short time since" in result.stderr
+    assert re.search(r"for a short time, from 2025-10-09 09:08:\d\d until 09:\d\d:\d\d \(begin ", result.stderr)
+
+
+def test_what_is_less_sure_and_what_is_left_out_are_on_the_console_and_in_the_open_part_of_the_page(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sincewhen.cli.scan.load_model", lambda *_: Patches())
+    index = brightened(tmp_path / "archive", 900, 1000)
+    header, *rows = index.read_text().splitlines()
+    untimed = [f"{row.partition(',')[0]},yesterday" if number % 10 == 0 else row for number, row in enumerate(rows)]
+    shifts = [f"{row},{'early' if number < 950 else 'late'}" for number, row in enumerate(untimed)]
+    index.write_text("\n".join([f"{header},shift", *shifts]) + "\n")
+    result = scan(tmp_path / "archive", "--index", str(index), "--json", str(tmp_path / "scan.json"))
+    assert result.exit_code == 0, result.output
+    said = " ".join(result.output.split())
+    page = (tmp_path / "out" / "report.html").read_text()
+    opened = re.sub(r"<details>.*?</details>", "", page, flags=re.DOTALL)
+    assert "1 change found in 1,080 pictures" in said
+    assert "Not judged: 120 pictures (no time): a time is ISO 8601 or epoch seconds; got 'yesterday' (0.png" in said
+    found = json.loads((tmp_path / "scan.json").read_text())
+    less_sure = "factor:offset_y is slower than the golden frames can show: its alarms are less sure"
+    assert less_sure == found["warnings"][0]
+    assert f"Caution: {less_sure}" in said
+    assert f"<dt>Caution</dt><dd>{less_sure}" in opened
+    assert "<summary>Which shifts</summary>" in page
+
+
+def test_dates_without_a_time_of_day_are_shown_as_such_and_with_the_picture(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sincewhen.cli.scan.load_model", lambda *_: Patches())
+    index = brightened(tmp_path / "archive", 900, 1200)
+    rows = (f"{number}.png,2025-10-{9 + number // 500:02d}" for number in range(1200))
+    index.write_text("\n".join(["path,captured_at", *rows]) + "\n")
+    zone = ("--tz", "Europe/Rome", "--baseline", "2025-10-09..2025-10-09")
+    result = scan(tmp_path / "archive", "--index", str(index), *zone, "--json", "-")
+    assert result.exit_code == 0, result.output
+    assert "--baseline holds 500" in json.loads(result.stdout)["refused"]
+    result = scan(tmp_path / "archive", "--index", str(index), *zone[:2], "--json", "-")
+    (alarm,) = json.loads(result.stdout)["alarms"]
+    assert alarm["since_at"] == "2025-10-10"
+    page = (tmp_path / "out" / "report.html").read_text()
+    assert "since 2025-10-10, picture 90" in result.stderr
+    assert "Caution: Times are dates without a time of day: within a day the order is by file name" in result.stderr
+    for text in (result.stdout, result.stderr, page):
+        assert not re.search(r"10-\d\d[ T]\d\d:", text)
 
 
 @pytest.mark.parametrize(

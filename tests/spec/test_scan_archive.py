@@ -47,16 +47,15 @@ def read(folder: Path, index: Path | None = None, zone: str = "UTC") -> Archive:
     return read_archive(folder, index, TimeForm(ZoneInfo(zone)))
 
 
-def test_the_index_dates_before_exif_before_the_file_and_each_is_counted(tmp_path: Path) -> None:
-    picture(tmp_path / "c.png", START + 100)
+def test_the_index_dates_before_exif_and_each_is_counted(tmp_path: Path) -> None:
     picture(tmp_path / "deep/b.jpg", START, taken="2023:11:14 22:14:00")
     picture(tmp_path / "a.jpg", START, taken="2023:11:14 22:00:00")
     picture(tmp_path / "loose.png", START)
-    rows = index(tmp_path, "path,captured_at,lot", f"a.jpg,{START + 200},L1", "deep/b.jpg,,L1", "c.png,,L2")
+    rows = index(tmp_path, "path,captured_at,lot", f"a.jpg,{START + 200},L1", "deep/b.jpg,,L2")
     archive = read(tmp_path, rows)
-    assert archive.ordered_by == {"index": 1, "exif": 1, "file": 1, "name": 0}
-    assert names(archive) == ["deep/b.jpg", "c.png", "a.jpg"]
-    assert [item.context for item in archive.pictures] == [{"lot": "L1"}, {"lot": "L2"}, {"lot": "L1"}]
+    assert archive.ordered_by == {"index": 1, "exif": 1, "file": 0, "name": 0}
+    assert names(archive) == ["deep/b.jpg", "a.jpg"]
+    assert [item.context for item in archive.pictures] == [{"lot": "L2"}, {"lot": "L1"}]
     (others,) = archive.left_out
     assert (others.reason, others.count) == ("not in the index", 1)
     assert "clocks differ" in archive.warnings[-1]
@@ -123,7 +122,7 @@ def test_what_cannot_be_read_is_listed_with_the_reason(tmp_path: Path) -> None:
     archive = read(tmp_path, rows)
     assert names(archive) == ["good.png"]
     assert [name for name, _ in archive.unreadable] == ["junk.jpg", "gone.png"]
-    assert "cannot identify" in archive.unreadable[0][1]
+    assert archive.unreadable[0][1] == "cannot identify it as a picture"
     assert "No such file" in archive.unreadable[1][1]
 
 
@@ -181,13 +180,117 @@ def test_without_times_the_way_to_them_depends_on_whether_there_is_an_index(tmp_
     assert "give captured_at in index.csv" in read(tmp_path, index(tmp_path, "path", "a.png", "b.png")).warnings[-1]
 
 
-def test_an_index_without_paths_is_refused_and_a_bad_time_falls_back(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("header", "words"),
+    [
+        ("file,captured_at", "has a column 'path'; got file, captured_at: name it so"),
+        ("path;captured_at", "has a column 'path'; got path;captured_at: separate columns with commas"),
+    ],
+)
+def test_an_index_without_paths_is_refused_with_the_way_out(tmp_path: Path, header: str, words: str) -> None:
+    with pytest.raises(SourceError, match=words):
+        read(tmp_path, index(tmp_path, header, f"a.png{header[4]}{START}"))
+
+
+def dated(folder: Path, *captured_at: str, file_s: float = START) -> Archive:
+    """Pictures 0.png, 1.png ... of these times in an index, file times a minute apart."""
+    for number in range(len(captured_at)):
+        picture(folder / f"{number}.png", file_s + 60 * number)
+    return read(folder, index(folder, "path,captured_at", *(f"{n}.png,{at}" for n, at in enumerate(captured_at))))
+
+
+@pytest.mark.parametrize(
+    ("captured_at", "words"),
+    [
+        ("yesterday", "a time is ISO 8601 or epoch seconds; got 'yesterday' (1.png)"),
+        ("2025-13-45", "a time is ISO 8601 or epoch seconds; got '2025-13-45' (1.png)"),
+        ("0", "captured_at is 2000-01-01 or later; got 0 (1.png)"),
+        ("2125-10-09T08:00:00", "captured_at is at most 1 h ahead of this PC's clock; got 2125-10-09T08:00:00 (1.png)"),
+        ("", "captured_at is empty, while others have one (1.png)"),
+        ("2025-10-09", "captured_at is a date without a time of day, while others have one (1.png)"),
+    ],
+)
+def test_a_picture_without_a_time_that_can_be_is_left_out_and_named(
+    tmp_path: Path, captured_at: str, words: str
+) -> None:
+    archive = dated(tmp_path, "2025-10-09T08:00", captured_at, "2025-10-09T07:00")
+    assert names(archive) == ["2.png", "0.png"]
+    assert [(item.reason, item.count, item.detail) for item in archive.left_out] == [("no time", 1, words)]
+    assert archive.warnings == []
+
+
+def test_times_that_can_not_be_read_are_one_caution_with_a_count_and_an_example(tmp_path: Path) -> None:
+    archive = dated(tmp_path, *(f"09.10.2025 08:0{n}" for n in range(5)))
+    assert not archive.timed
+    said, order = archive.warnings
+    assert said.startswith(
+        "5 pictures without a time: a time is ISO 8601 or epoch seconds; got '09.10.2025 08:00' (0.png"
+    )
+    assert said.endswith("2.png and 2 more)")
+    assert "give captured_at in index.csv, like 2025-03-01T10:00:00, for times" in order
+
+
+def test_file_times_before_2000_are_none(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / f"{number}.png", 60 * number if number == 1 else START + 600 * number)
+    archive = read(tmp_path)
+    assert names(archive) == ["0.png", "2.png"]
+    assert "2000-01-01 or later; got 1970-01-01T00:01:00.000000Z (1.png)" in archive.left_out[0].detail
+
+
+def test_equal_times_do_not_say_when(tmp_path: Path) -> None:
+    archive = dated(tmp_path, *["2025-10-09"] * 3)
+    assert not archive.timed
+    assert "All times are equal (3 pictures)" in archive.warnings[0]
+
+
+def test_dates_order_days_and_names_order_within_a_day(tmp_path: Path) -> None:
+    archive = dated(tmp_path, "2025-10-10", "2025-10-09", "2025-10-10", "2025-10-09T00:00:00")
+    assert (archive.timed, archive.to_the_day) == (True, True)
+    assert names(archive) == ["1.png", "3.png", "0.png", "2.png"]
+    assert archive.warnings == ["Times are dates without a time of day: within a day the order is by file name"]
+
+
+def test_half_of_the_times_being_dates_they_are_left_out_not_shown_as_midnight(tmp_path: Path) -> None:
+    archive = dated(tmp_path, "2025-10-10", "2025-10-09T08:00", "2025-10-09", "2025-10-09T09:00")
+    assert names(archive) == ["1.png", "3.png"]
+    assert archive.left_out[0].count == 2
+
+
+def test_times_that_most_pictures_share_are_told(tmp_path: Path) -> None:
+    archive = dated(tmp_path, *(f"2025-10-09T08:0{n // 2}" for n in range(5)))
+    assert (archive.timed, archive.to_the_day) == (True, False)
+    assert "4 of 5 pictures share their time: among those the order is by file name" in archive.warnings[0]
+
+
+def test_lines_without_a_path_are_one_caution(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
-    with pytest.raises(SourceError, match="has a column 'path'; got file"):
-        read(tmp_path, index(tmp_path, "file,captured_at", f"a.png,{START}"))
-    archive = read(tmp_path, index(tmp_path, "path,captured_at", "a.png,yesterday"))
-    assert archive.pictures[0].clock == "file"
-    assert "yesterday" in archive.warnings[0]
+    archive = read(tmp_path, index(tmp_path, "path,lot", "a.png,1", ",2", ",3"))
+    assert archive.warnings[0] == "index.csv: 2 lines name no path and are left out, the first is line 3"
+
+
+def test_paths_of_an_index_may_have_backslashes(tmp_path: Path) -> None:
+    picture(tmp_path / "deep/a.png")
+    picture(tmp_path / "masks/a.png")
+    archive = read(tmp_path, index(tmp_path, "path,mask", ".\\deep\\a.png,masks\\a.png"))
+    assert names(archive) == [".\\deep\\a.png"]
+    assert (archive.unreadable, archive.left_out) == ([], [])
+
+
+def test_a_link_that_leads_nowhere_is_unreadable(tmp_path: Path) -> None:
+    picture(tmp_path / "a.png")
+    (tmp_path / "b.png").symlink_to(tmp_path / "gone.png")
+    assert read(tmp_path).unreadable == [("b.png", "No such file or directory")]
+
+
+def test_pictures_of_another_format_than_the_rest_are_told(tmp_path: Path) -> None:
+    for number in range(3):
+        picture(tmp_path / f"{number}.png", START + 60 * number)
+    Image.new("1", (16, 12)).save(tmp_path / "0_mask.png")
+    archive = read(tmp_path)
+    assert archive.warnings[0].startswith(
+        "Not in colour like the rest are 1 of 4 pictures, the first, 0_mask.png, is black and white: if they are masks"
+    )
 
 
 def test_an_archive_above_the_limit_is_thinned_evenly(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

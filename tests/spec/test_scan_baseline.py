@@ -1,5 +1,7 @@
 """Which stretch of an archive is the baseline; on simulated embeddings."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -166,3 +168,13 @@ def test_a_few_strange_rows_are_a_burst_and_neither_a_change_nor_the_end_of_a_ba
     baseline = found(recording(latent, 11))
     assert (baseline.start, baseline.stop) == (0, 1500)
     assert baseline.alarms == []
+
+
+@pytest.mark.parametrize("row", [0, 1499])
+def test_one_picture_of_a_wrong_month_does_not_stretch_the_baseline(row: int) -> None:
+    item = recording(noise(np.random.default_rng(1), 1500, LATENT), 1)
+    at_ns = item.at_ns.copy()
+    at_ns[row] += (30 if row else -30) * 24 * 3600 * 10**9
+    baseline = found(replace(item, at_ns=at_ns, pauses=True))
+    assert (baseline.start, baseline.stop) == ((0, 1499) if row else (1, 1500))
+    assert baseline.profile.frames_per_week == pytest.approx(7 * 24 * 3600, rel=0.01)

@@ -147,7 +147,8 @@ def _column(name: str, values: NDArray[Any], n: int, kinds: str) -> None:
         raise BadArrays(f"`{name}` has one entry a row, {n}; got shape {values.shape}: cut it like `x`")
     if values.dtype.kind not in kinds:
         what = "strings" if kinds == _NAMES else "numbers"
-        raise BadArrays(f"`{name}` is {what}; got {values.dtype}: save it as {what}")
+        way_out = f"{name}.astype('datetime64[ns]').astype('int64')" if values.dtype.kind == "M" else f"it as {what}"
+        raise BadArrays(f"`{name}` is {what}; got {values.dtype}: save {way_out}")
 
 
 def _told(values: NDArray[Any] | None) -> str:

@@ -21,11 +21,11 @@ from sincewhen.console.times import from_iso
 from sincewhen.processor.backtest import Alarm
 from sincewhen.processor.learn import Subject
 from sincewhen.report.words import PICTURE, Clock, told
-from sincewhen.scan.archive import Archive, Picture, read_archive
+from sincewhen.scan.archive import Archive, read_archive
 from sincewhen.scan.cache import FeatureCache
 from sincewhen.scan.features import Features, extract, model_key
 from sincewhen.scan.judge import Verdict, Window, judge
-from sincewhen.scan.report import cautions, page, title
+from sincewhen.scan.report import doubts, left_out, page, title
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
 from sincewhen_edge.sources.rows import SourceError, TimeForm
 
@@ -77,8 +77,8 @@ def scan(
         features, archive, subject = _features(archive, model, side)
     except (SourceError, ModelError) as error:
         raise click.UsageError(str(error)) from error
-    verdict = judge(features, subject, arl0, window, timed=archive.timed)
-    clock = _clock(features.pictures, zone, timed=archive.timed)
+    verdict = judge(features, subject, arl0, window, timed=archive.timed, to_the_day=archive.to_the_day)
+    clock = _clock(archive, zone)
     method = {"Model": f"{subject.model_name} {subject.model_version}, {side} pixels"}
     written(out, page(features.pictures, archive, verdict, clock, method, str(directory)))
     if as_file is not None:
@@ -106,11 +106,7 @@ def result(features: Features, archive: Archive, verdict: Verdict, clock: Clock)
             {"reason": item.reason, "count": item.count, "detail": item.detail}
             for item in (*archive.left_out, *verdict.left_out)
         ],
-        "warnings": [
-            *cautions(verdict, clock),
-            *archive.warnings,
-            *(verdict.profile.warnings if verdict.profile else ()),
-        ],
+        "warnings": doubts(archive, verdict, clock),
     }
 
 
@@ -126,9 +122,10 @@ def _alarm(alarm: Alarm, verdict: Verdict, clock: Clock) -> dict[str, Any]:
     }
 
 
-def _clock(pictures: list[Picture], zone: tzinfo, *, timed: bool) -> Clock:
-    at_ns = np.array([picture.at_ns for picture in pictures], np.int64) if timed else None
-    return Clock(PICTURE, lambda row: f"picture {row + 1} ({pictures[row].name})", zone, at_ns)
+def _clock(archive: Archive, zone: tzinfo) -> Clock:
+    pictures = archive.pictures
+    at_ns = np.array([picture.at_ns for picture in pictures], np.int64) if archive.timed else None
+    return Clock(PICTURE, lambda row: f"picture {row + 1} ({pictures[row].name})", zone, at_ns, archive.to_the_day)
 
 
 def _features(archive: Archive, model: str, side: int) -> tuple[Features, Archive, Subject]:
@@ -188,7 +185,7 @@ def _check(window: Window, archive: Archive, zone: tzinfo, index: Path | None) -
         raise click.UsageError(f"--baseline is FROM..TO in time; this archive has no usable times: {way_out}")
     at_ns = [picture.at_ns for picture in archive.pictures]
     if not any(window.from_ns <= at <= window.to_ns for at in at_ns):
-        clock = _clock(archive.pictures, zone, timed=True)
+        clock = _clock(archive, zone)
         raise click.UsageError(
             f"--baseline holds pictures; got none, the archive lasts from {clock.place(0)} to "
             f"{clock.place(len(at_ns) - 1)} ({zone}): name a time within"
@@ -203,12 +200,18 @@ def _print(archive: Archive, verdict: Verdict, clock: Clock, out: Path, *, quiet
         lines.append(f"Baseline: {first} .. {last}")
     for alarm in verdict.alarms:
         said = told(alarm, verdict, clock)
-        until = "still so in the last picture" if said.until is None else f"until {said.until}"
+        still = ", still so in the last picture" if said.until is None else ""
+        begin = f"begin {said.interval}" if said.dated else said.interval
         lots = f"; lots {', '.join(said.lots)}" if said.lots else ""
-        lines.append(f"- {said.headline} ({said.interval}), {until}; {PICTURE.count(said.rows)}{lots}")
-    lines += [f"Caution: {warning}" for warning in [*cautions(verdict, clock), *archive.warnings][:_SHOWN]]
+        lines.append(f"- {said.headline} ({begin}){still}; {PICTURE.count(said.rows)}{lots}")
+    lines += _few("Not judged", left_out(archive, verdict)) + _few("Caution", doubts(archive, verdict, clock))
     if archive.unreadable:
         lines.append(f"Files that could not be read, listed in the report: {len(archive.unreadable)}")
     if out != OUTPUT:
         lines.append(f"Report: {out}")
     click.echo("\n".join(lines), err=quiet)
+
+
+def _few(kind: str, said: list[str]) -> list[str]:
+    more = [f"{kind}: ... and {len(said) - _SHOWN} more, listed in the report"] if said[_SHOWN:] else []
+    return [f"{kind}: {line}" for line in said[:_SHOWN]] + more

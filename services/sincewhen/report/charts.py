@@ -62,11 +62,12 @@ def evidence(verdict: Judged, stream: str) -> Chart:
     starts = np.arange(0, len(ln_z), max(1, math.ceil(len(ln_z) / _PEAKS)))
     peaks = np.fmax.reduceat(ln_z, starts)
     rows = starts + [int(np.argmax(part == peak)) for part, peak in zip(np.split(ln_z, starts[1:]), peaks, strict=True)]
-    limit = math.log(verdict.profile.run_length(stream, verdict.arl0))
+    run_length = verdict.profile.run_length(stream, verdict.arl0)
+    limit = math.log(run_length)
     about = "" if stream.startswith("embedding:") else f" in {spoken(stream)}"
     return Chart(
         title=f"Evidence of a change{about}, ln Z",
-        note=f"Dashed: alarm at ln ARL0 = {limit:.1f}. "
+        note=f"Dashed: alarm at ln ARL0 = {limit:.1f}, this stream's share: one false alarm in {run_length:,.0f}. "
         "While a change is open, its end and the next change are looked for: no line.",
         x=measured[rows].astype(np.float64),
         y=np.where(np.isnan(peaks), np.nan, np.fmax(peaks, _LN_Z_MIN)),

@@ -8,6 +8,7 @@ import base64
 import io
 import itertools
 import textwrap
+import warnings
 from dataclasses import dataclass
 from typing import Any
 
@@ -91,7 +92,7 @@ class Canvas:
                 axes.set_title(f"{chart.title}. {chart.note}", loc="left")
             self._legend(page.figure)
             data = io.BytesIO()
-            page.figure.savefig(data, format="png", dpi=_DPI)
+            _save(page.figure, data, format="png", dpi=_DPI)
         return data.getvalue()
 
     @property
@@ -105,7 +106,7 @@ class Canvas:
         axes.xaxis.set_major_locator(MaxNLocator(nbins=max(3, int(axes.bbox.width / _TICK)), integer=True))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: self.clock.label(int(x)) if 0 <= x <= last else ""))
 
-    def _cuts(self) -> list[int]:
+    def cuts(self) -> list[int]:
         """Rows before which lies a long pause."""
         verdict = self.verdict
         rows = [] if verdict.profile is None else pauses(verdict.recording, verdict.profile)
@@ -133,7 +134,7 @@ class Canvas:
         for state, first, stop in self._runs():
             if state in _TINTS:
                 axes.axvspan(first, stop, lw=0, fc=_FACES[state]["facecolor"], alpha=_TINTS[state])
-        for row in self._cuts():
+        for row in self.cuts():
             axes.axvline(row, color=_SOFT, lw=0.8, ls=_DOTS)
         for alarm in alarms:
             self._mark(axes, alarm)
@@ -168,7 +169,7 @@ class Canvas:
                 Line2D([], [], label="end", color=_INK, ls="-."),
                 Line2D([], [], label="outside", color=_ALARM, marker="o", ls="", ms=4),
             ]
-        if self._cuts():
+        if self.cuts():
             keys.append(Line2D([], [], label="long pause", color=_SOFT, lw=0.8, ls=_DOTS))
         figure.legend(handles=keys, loc="lower center", ncols=len(keys), frameon=False)
 
@@ -190,5 +191,12 @@ class _Page:
 
     def uri(self) -> str:
         data = io.BytesIO()
-        self.figure.savefig(data, format="svg", metadata={"Date": None})
+        _save(self.figure, data, format="svg", metadata={"Date": None})
         return f"data:image/svg+xml;base64,{base64.b64encode(data.getvalue()).decode()}"
+
+
+def _save(figure: Figure, data: io.BytesIO, **form: Any) -> None:  # noqa: ANN401 - matplotlib's
+    """Letters that the font lacks, such as CJK, are boxes; that is no warning to a reader of the report."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r"(?s)Glyph .* missing from", category=UserWarning)
+        figure.savefig(data, **form)

@@ -9,7 +9,7 @@ from sincewhen.processor.backtest import Alarm
 from sincewhen.profiles.profile import Profile
 from sincewhen.report.charts import Chart, evidence, lead, of_change
 from sincewhen.report.figure import NARROW, WIDE, Canvas
-from sincewhen.report.judged import reach
+from sincewhen.report.judged import BASELINE, IN_CONTROL, NOT_JUDGED, OUT, reach
 from sincewhen.report.words import ROW, STATUS, Unit, effects, told, why_refused
 
 ILLUSTRATED_MAX = 12  # changes with charts: a page of a few MB
@@ -29,6 +29,8 @@ def render(canvas: Canvas, **said: Any) -> str:  # noqa: ANN401 - the template's
         span=(clock.place(0), clock.place(last)) if last >= 0 else None,
         zone=clock.zoned,
         overview=None if verdict.refused else [canvas.time_line(width) for width in (WIDE, NARROW)],
+        keys=_keys(canvas),
+        evidence_keys=_chart_keys(verdict.alarms, canvas),
         evidence=[(chart, _drawn(canvas, chart, verdict.alarms)) for chart in _evidence(canvas)],
         rows_shown=ROWS_SHOWN,
         **said,
@@ -41,13 +43,16 @@ def change(number: int, canvas: Canvas, columns: list[tuple[str, list[str]]]) ->
     alarm = verdict.alarms[number - 1]
     moved = effects(alarm, verdict)
     charts = _charts(alarm, canvas) if number <= ILLUSTRATED_MAX else []
+    tables = _tables(reach(alarm, verdict).tolist(), columns, canvas)
     return {
         "number": number,
         "said": told(alarm, verdict, clock),
         "facts": facts(alarm, canvas),
         "moved": moved,
         "charts": [(chart, _drawn(canvas, chart, [alarm])) for chart in charts],
-        "tables": _tables(reach(alarm, verdict).tolist(), columns, canvas),
+        "legend": _chart_keys([alarm], canvas),
+        "tables": tables,
+        "which": _listed([f"{table['title'].lower()}s" for table in tables]),
         "streams": [stream.replace("factor:", "") for stream in alarm.streams],
         "alarm": alarm,
     }
@@ -85,10 +90,37 @@ def facts(alarm: Alarm, canvas: Canvas) -> dict[str, str]:
         "Status": STATUS[alarm.status],
     }
     measured = [
-        f"{effect.name.replace('_', ' ')} {effect.before:.3g} → {effect.after:.3g}"
+        f"{effect.name.replace('_', ' ')} {effect.before:.3g} → {effect.after:.3g} ({effect.spreads})"
         for effect in effects(alarm, canvas.verdict)[:_MEASURED_MAX]
     ]
-    return found | ({"Measured": "; ".join(measured)} if measured else {})
+    if not measured:
+        return found
+    size = f"in brackets: standard deviations of a {clock.unit.one} in the {clock.unit.usual}"
+    return found | {"Measured": f"{'; '.join(measured)}; {size}"}
+
+
+def _keys(canvas: Canvas) -> list[tuple[str, str]]:
+    """Class and meaning of what the time line shows."""
+    states = {
+        BASELINE: ("baseline", canvas.clock.unit.usual),
+        IN_CONTROL: ("calm", IN_CONTROL),
+        OUT: ("out", f"{OUT}, with the number of the change"),
+        NOT_JUDGED: ("unjudged", NOT_JUDGED),
+    }
+    shown = [key for state, key in states.items() if state in canvas.verdict.states]
+    return shown + [("onset", "since, 95 %")] * bool(canvas.verdict.alarms)
+
+
+def _chart_keys(alarms: list[Alarm], canvas: Canvas) -> list[tuple[str, str]]:
+    """Class and meaning of what charts with these alarms show."""
+    keys = [("tinted", OUT), ("onset", "since, 95 %"), ("alarm", "alarm"), ("point", "outside")] if alarms else []
+    keys += [("end", "end")] * any(alarm.until is not None for alarm in alarms)
+    keys += [("pause", "long pause")] * bool(canvas.cuts())
+    return [*keys, ("pale", canvas.clock.unit.usual)]
+
+
+def _listed(words: list[str]) -> str:
+    return " and ".join([", ".join(words[:-1])] * bool(words[1:]) + words[-1:])
 
 
 def _charts(alarm: Alarm, canvas: Canvas) -> list[Chart]:

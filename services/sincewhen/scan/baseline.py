@@ -8,7 +8,8 @@ hidden in golden frames makes the profile blind.
 Fine: the longest segments of a level of detail are learned (A/A must pass) and judge the whole archive: a stretch is
 cut where it leaves control by itself, then grows over what is in control beside it and is learned again. The longest
 one of the first level that has any is the baseline, but not one of which another one sees only a part in control. At
-most TRIALS_A_LEVEL a level are tried.
+most TRIALS_A_LEVEL a level are tried. A few rows before its first or behind its last long pause are no part of it: one
+wrong date would stretch it over weeks.
 """
 
 import itertools
@@ -24,6 +25,7 @@ from sincewhen.processor.learn import BASIS_SHARE, FRAMES_MIN, Refusal, RefusalR
 from sincewhen.profiles.fit import lot_codes
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.variance import lots_known, window_max
+from sincewhen.report.judged import pauses
 
 TRIALS_A_LEVEL, LEARNED_MAX = 3, 4  # and so often a stretch is learned anew
 _GAIN, _GAIN_LOTS = 1.2, 6.0  # times what chance gives a segment
@@ -131,7 +133,7 @@ def find_baseline(recording: Recording, arl0: float, subject: Subject) -> Baseli
         if accepted:
             whole = [one for one in accepted if not _is_mixed(recording, one, accepted)]
             best = max(whole or accepted, key=lambda baseline: baseline.stop - baseline.start)
-            return replace(best, trials=tuple(trials))
+            return replace(learn.trimmed(best), trials=tuple(trials))
     return NoBaseline(_no_stretch(longest, trials, lots=recording.lot is not None), tuple(trials))
 
 
@@ -200,6 +202,17 @@ class _Learner:
                 break
             start, stop = grown
         return best
+
+    def trimmed(self, best: Baseline) -> Baseline:
+        """Without ends of too few rows between the rest and a long pause, where enough is left."""
+        cuts = pauses(self.recording.take(slice(best.start, best.stop)), best.profile)
+        rows = best.stop - best.start
+        start = best.start + max((cut for cut in cuts if cut < BLIND_MIN), default=0)
+        stop = best.start + min((cut for cut in cuts if rows - cut < BLIND_MIN), default=rows)
+        if (start, stop) == (best.start, best.stop):
+            return best
+        learned = self.learned(start, stop, best.regimes)
+        return best if isinstance(learned, Refusal) else learned
 
     def learned(self, start: int, stop: int, regimes: tuple[str, ...] | None = None) -> Baseline | Refusal:
         """Learn from rows [start, stop), without skus and recipes that are too rare there or not among `regimes`."""

@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.scan.archive import Picture
+from sincewhen.scan.order import Picture
 
 BYTES_MAX = 4 * 2**30  # about 700,000 pictures through the reference model
 _MODEL_MAX = 200

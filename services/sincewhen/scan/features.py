@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from sincewhen.scan.archive import READ_ERRORS, Picture, told
+from sincewhen.scan.archive import READ_ERRORS, told
 from sincewhen.scan.cache import FeatureCache, Row
+from sincewhen.scan.order import Picture
 from sincewhen_edge.factors import image_factors
 from sincewhen_edge.sources.images import BATCH_IMAGES, Embedder
 

@@ -20,9 +20,9 @@ from sincewhen.processor.learn import Subject
 from sincewhen.processor.view import STEP_FIELDS
 from sincewhen.profiles.profile import Profile
 from sincewhen.report.judged import BASELINE, IN_CONTROL, NOT_JUDGED, OUT, Judged, short_bursts
-from sincewhen.scan.archive import LeftOut
 from sincewhen.scan.baseline import Baseline, NoBaseline, find_baseline, given_baseline, known_rows
 from sincewhen.scan.features import Features
+from sincewhen.scan.order import LeftOut
 from sincewhen.score.score import Scores, score
 
 SIZE_SHARE_MIN = 0.5  # of the pictures that must share a size before others count as another camera or crop
@@ -53,14 +53,16 @@ class Verdict(Judged):
         return int(self.judged[self.baseline.start]), int(self.judged[self.baseline.stop - 1])
 
 
-def judge(features: Features, subject: Subject, arl0: float | None, window: Window | None, *, timed: bool) -> Verdict:
+def judge(
+    features: Features, subject: Subject, arl0: float | None, window: Window | None, *, timed: bool, to_the_day: bool
+) -> Verdict:
     """Find the baseline and every change. arl0: pictures between false alarms, default ten such archives."""
     n = len(features.pictures)
     arl0 = max(_ARL0_MIN, 10.0 * n) if arl0 is None else arl0
     left_out: list[LeftOut] = []
     states = np.full(n, NOT_JUDGED, object)
     judged = _of_one_size(features, left_out)
-    recording = _recording(features, timed=timed).take(judged)
+    recording = _recording(features, timed=timed, pauses=timed and not to_the_day).take(judged)
     if window is None:
         baseline = find_baseline(recording, arl0, subject)
     else:
@@ -98,7 +100,8 @@ def _judge(
     short = short_bursts(recording.take(known), baseline.profile)
     states[judged[known[short]]] = NOT_JUDGED
     if len(short):
-        detail = f"fewer than {BLIND_MIN} pictures between two long pauses"
+        first = int(judged[known[short[0]]]) + 1
+        detail = f"from picture {first} on; fewer than {BLIND_MIN} pictures between two long pauses"
         left_out.append(LeftOut("too few together", len(short), detail))
     inside = np.arange(baseline.start, baseline.stop)
     states[judged[np.intersect1d(inside, known)]] = BASELINE
@@ -116,7 +119,7 @@ def _scores(recording: Recording, profile: Profile) -> Scores:
     return score(profile, recording.layers, recording.scalars, n=recording.n, regime=recording.regime)
 
 
-def _recording(features: Features, *, timed: bool) -> Recording:
+def _recording(features: Features, *, timed: bool, pauses: bool) -> Recording:
     n = len(features.pictures)
     at_ns = np.array([picture.at_ns for picture in features.pictures], np.int64) if timed else np.arange(n) * _ROW_NS
     contexts = [picture.context for picture in features.pictures]
@@ -134,7 +137,7 @@ def _recording(features: Features, *, timed: bool) -> Recording:
         lot=lot if (lot != "").any() else None,
         regime=regime if (regime != "").any() else None,
         step=step,
-        pauses=timed,
+        pauses=pauses,
     )
 
 

@@ -10,9 +10,10 @@ from sincewhen.report.figure import Canvas
 from sincewhen.report.judged import BASELINE, surely_changed
 from sincewhen.report.page import ILLUSTRATED_MAX, ROWS_SHOWN, about, change, render
 from sincewhen.report.words import PICTURE, Clock, headline
-from sincewhen.scan.archive import Archive, Picture
+from sincewhen.scan.archive import Archive
 from sincewhen.scan.baseline import Baseline
 from sincewhen.scan.judge import Verdict
+from sincewhen.scan.order import Picture
 from sincewhen.scan.thumbnails import jpeg_uri, typical
 
 PICTURES_A_SIDE, SHEET_PICTURES = 4, 24
@@ -66,8 +67,8 @@ def title(verdict: Verdict) -> str:
     return headline(verdict, PICTURE) + (", against a baseline that changes in itself" if doubted else "")
 
 
-def cautions(verdict: Verdict, clock: Clock) -> list[str]:
-    """What makes this verdict less sure, in sentences."""
+def _mixed(verdict: Verdict, clock: Clock) -> list[str]:
+    """That a named baseline changes in itself."""
     baseline = verdict.baseline
     if not isinstance(baseline, Baseline) or baseline.steady is None:
         return []
@@ -89,7 +90,7 @@ def _compared(verdict: Verdict, clock: Clock) -> str:
     pictures = int((verdict.states == BASELINE).sum())
     said = f"Compared with the baseline, {PICTURE.count(pictures)} from {first} to {last}"
     if not verdict.baseline.trials:
-        return " ".join([f"{said}.", *(f"Caution. {caution}." for caution in cautions(verdict, clock))])
+        return " ".join([f"{said}.", *(f"Caution. {caution}." for caution in _mixed(verdict, clock))])
     best = "the longest stretch of this archive that stays the same. If you know a better one, name it with --baseline."
     return f"{said}: {best}"
 
@@ -124,17 +125,27 @@ def _columns(pictures: list[Picture], clock: Clock) -> list[tuple[str, list[str]
     return [(title, [p.context.get(name, "") for p in pictures] if name else days) for name, title in _CONTEXT]
 
 
+def doubts(archive: Archive, verdict: Verdict, clock: Clock) -> list[str]:
+    """Everything that makes this verdict less sure, the most important first."""
+    learned = () if verdict.profile is None else verdict.profile.warnings
+    return [*_mixed(verdict, clock), *archive.warnings, *sorted(learned, key=lambda said: "is left out" in said)]
+
+
+def left_out(archive: Archive, verdict: Verdict) -> list[str]:
+    """What was not judged, and why."""
+    return [
+        f"{PICTURE.count(item.count)} ({item.reason}): {item.detail}" for item in (*archive.left_out, *verdict.left_out)
+    ]
+
+
 def _looked_at(archive: Archive, verdict: Verdict, clock: Clock) -> list[tuple[str, str]]:
-    warnings = [*cautions(verdict, clock), *archive.warnings]
+    warnings = doubts(archive, verdict, clock)
     more = len(warnings) - ROWS_SHOWN
     return [
         ("Order", _order(archive) or "no picture found"),
         *(("Caution", warning) for warning in warnings[:ROWS_SHOWN]),
-        *([("Caution", f"{more} more of this kind")] if more > 0 else []),
-        *(
-            ("Not judged", f"{PICTURE.count(item.count)} ({item.reason}): {item.detail}")
-            for item in (*archive.left_out, *verdict.left_out)
-        ),
+        *([("Caution", f"... and {more} more; --json lists all")] if more > 0 else []),
+        *(("Not judged", said) for said in left_out(archive, verdict)),
         ("Unreadable", str(len(archive.unreadable) or "none")),
     ]
 
@@ -161,7 +172,6 @@ def _method(verdict: Verdict, clock: Clock) -> dict[str, str]:
     said = {"Pictures between false alarms (ARL0)": f"{verdict.arl0:.0f}, all streams together"}
     if isinstance(verdict.baseline, Baseline):
         said |= about(verdict.baseline.profile, PICTURE)
-        said["Cautions"] = "; ".join(verdict.baseline.profile.warnings) or "none"
     said["Release"] = version("sincewhen")
     said["Times"] = clock.zoned or "none"
     return said

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from sincewhen.report.judged import Judged
-from sincewhen.scan.archive import READ_ERRORS, Picture
+from sincewhen.scan.archive import READ_ERRORS
 from sincewhen.scan.features import opened
+from sincewhen.scan.order import Picture
 
 JPEG_BYTES_MAX = 30_000
 _SIDES, _QUALITIES = (320, 240, 160, 96), (85, 70, 55, 40)
