@@ -165,3 +165,10 @@ def test_a_layer_that_moved_late_belongs_to_the_line_whose_scores_of_that_layer_
     assert incident.streams == ("cause:head:haze", "embedding:head")
     other = replace(late, stream="embedding:early", detection_id="e")
     assert len(correlate([SCORE, other])) == 2
+
+
+@pytest.mark.parametrize(("cause", "incidents"), [("haze", 1), ("dirt or haze", 1), ("dirt", 2), ("unknown", 2)])
+def test_a_station_that_was_dated_a_little_wrong_belongs_to_the_line_of_its_cause(cause: str, incidents: int) -> None:
+    """Its interval, two minutes wide, ends a minute and a half before the line's begins."""
+    line = replace(COMMON, stream="cause:head:haze", cause="haze", since_low_ns=int(99.5 * MINUTE))
+    assert len(correlate([line, detection(f"{LINE}/a", "embedding:head", 97, 112, cause=cause)])) == incidents

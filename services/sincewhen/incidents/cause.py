@@ -43,11 +43,15 @@ def _of_scores(members: Iterable[Detection]) -> str:
     return UNKNOWN if best is None else best.cause
 
 
+def named(detection: Detection) -> tuple[str, ...]:
+    """The causes that it looks like; none where that is unknown."""
+    return () if detection.cause == UNKNOWN else tuple(detection.cause.split(" or "))
+
+
 def _of_view(layers: list[Detection]) -> tuple[tuple[str, ...], float]:
     """Names, nearest first, and the best one's mean cosine over the layers; a single layer's name is its own."""
     if len(layers) == 1:
-        said = layers[0].cause
-        return () if said == UNKNOWN else tuple(said.split(" or ")), layers[0].cause_cosine
+        return named(layers[0]), layers[0].cause_cosine
     fits = [{item.cause: item for item in layer.alike} for layer in layers]
     known = sorted({name for fit in fits for name in fit})
     # a fault that is not seen in a layer does not explain why that one moved

@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from sincewhen.incidents.cause import cause
+from sincewhen.incidents.cause import cause, named
 from sincewhen.incidents.layers import layer_moves
 from sincewhen.incidents.likeness import likened
 from sincewhen.incidents.rebaselining import closing, is_new_level
@@ -116,9 +116,11 @@ def _same_event(wide: Detection, detection: Detection) -> bool:
     """The same kind of stream, with an onset that may lie within the wider event; or any stream, with an onset that may
     lie within the wider one's, or before it was seen.
 
-    Of many stations some are dated wrong: what lies outside of an interval by half its width may still be the onset.
+    Of many stations some are dated wrong: what lies outside of an interval by half its width may still be the onset, by
+    all of it where both have one cause.
     """
-    margin = (detection.since_high_ns - detection.since_low_ns) // 2
+    width = detection.since_high_ns - detection.since_low_ns
+    margin = width if set(named(detection)).intersection(named(wide)) else width // 2
     if detection.since_high_ns + margin < wide.since_low_ns:
         return False
     if _kind(detection.stream) == _kind(wide.stream):
