@@ -9,11 +9,11 @@ import numpy as np
 from sincewhen.correlator.mean import MEAN_BINS
 from sincewhen.correlator.reference import SERIES_BINS
 from sincewhen_schemas.encode import encode_frames
-from sincewhen_schemas.frames import Frames
 from sincewhen_schemas.reference import encode_reference
 from sincewhen_testing.line import names
 from sincewhen_testing.references import pinned
 from sincewhen_testing.server import Server
+from sincewhen_testing.station import frames_of
 from sincewhen_testing.streams import direction, mixing
 
 LINE, STATIONS, CAUSES = "ulm/body/line1", names(3), ("haze", "dirt", "glare", "zoom")
@@ -24,19 +24,8 @@ END, PART = ONSET + 60, 100
 
 
 def part(station: str, x: np.ndarray, start: int, stop: int) -> bytes:
-    return encode_frames(
-        Frames(
-            station_id=station,
-            view="top",
-            agent_id="pc",
-            boot_id="b",
-            first_seq=start,
-            captured_at_ns=START_NS + np.arange(start, stop) * STEP_NS,
-            purpose="production",
-            model_version="1",
-            layers={"head": x[start:stop].astype(np.float16)},
-        )
-    )
+    at_ns = START_NS + np.arange(start, stop) * STEP_NS
+    return encode_frames(frames_of(station, start, at_ns, layers={"head": x[start:stop].astype(np.float16)}))
 
 
 def told(server: Server, encoded: bytes) -> None:

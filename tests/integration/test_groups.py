@@ -12,9 +12,9 @@ from sincewhen.embedded.runner import Runner
 from sincewhen.plant import Plant
 from sincewhen.store import read
 from sincewhen_schemas.encode import encode_frames
-from sincewhen_schemas.frames import Frames
 from sincewhen_testing.line import names
 from sincewhen_testing.server import Server
+from sincewhen_testing.station import frames_of
 
 LINE, STATIONS = "ulm/body/line1", names(3)
 START_NS, STEP_NS = 1_760_000_000_000_000_000, 10 * 10**9
@@ -36,15 +36,10 @@ def part(x: np.ndarray, start: int, stop: int) -> list[bytes]:
     rows = np.arange(start, min(stop, END))
     return [
         encode_frames(
-            Frames(
-                station_id=station,
-                view="top",
-                agent_id="pc",
-                boot_id="b",
-                first_seq=start,
-                captured_at_ns=START_NS + rows * STEP_NS,
-                purpose="production",
-                model_version="1",
+            frames_of(
+                station,
+                start,
+                START_NS + rows * STEP_NS,
                 factors={"brightness": x[rows, i].astype(np.float32)},
                 context={"unit_id": np.array([f"{station[-5:]}-{row}" for row in rows], object)},
             )

@@ -1,6 +1,6 @@
 """One simulated station: its records through the pipeline, with a change of known onset and end."""
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 
@@ -44,17 +44,27 @@ def changes(seed: int, same: tuple[bool, ...]) -> Recorded:
     return x, np.resize(factor, frames), np.resize(lots, frames)
 
 
-def columns(data: Recorded, start: int, stop: int, station: str = STATION) -> Frames:
-    x, factor, lots = data
+def frames_of(station: str, start: int, captured_at_ns: np.ndarray, **known: Any) -> Frames:  # noqa: ANN401 - columns of Frames
+    """Production frames of a station's one view, by their first number."""
     return Frames(
         station_id=station,
         view="top",
         agent_id="pc",
         boot_id="b",
         first_seq=start,
-        captured_at_ns=START_NS + np.arange(start, stop) * STEP_NS,
+        captured_at_ns=captured_at_ns,
         purpose="production",
         model_version="1",
+        **known,
+    )
+
+
+def columns(data: Recorded, start: int, stop: int, station: str = STATION) -> Frames:
+    x, factor, lots = data
+    return frames_of(
+        station,
+        start,
+        START_NS + np.arange(start, stop) * STEP_NS,
         layers={"head": x[start:stop]},
         factors={"brightness": factor[start:stop]},
         context={"lot": lots[start:stop]},

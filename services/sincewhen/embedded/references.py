@@ -76,8 +76,10 @@ def chosen(runner: Runner, wanted: str, station: str, view: str, model_version: 
     fitting = [
         about for about in mine if about.sha == wanted or (wanted == NEWEST and about.model_version == model_version)
     ]
-    newest = {about.regime: about for about in reversed(fitting)}  # the newest of a regime comes last
-    found = sorted(newest.values(), key=mine.index)
+    by_regime: dict[str, About] = {}
+    for about in fitting:  # newest first
+        by_regime.setdefault(about.regime, about)
+    found = list(by_regime.values())
     alike = [about for about in found if (about.causes, about.layers) == (found[0].causes, found[0].layers)]
     if alike:
         sets = [decode_reference(runner.log.reference(about.sha)) for about in alike]

@@ -111,11 +111,11 @@ def run(recording: Recording, golden: int, arl0: float, profile: Profile | Refus
     if isinstance(learned, Refusal):
         return Result(f"{learned.reason}: {learned.detail}", [])
     detections, ln_z = _detections(recording, golden, arl0, learned)
-    warnings = (*learned.warnings, *insufficient(recording, golden, learned))
+    warnings = (*learned.warnings, *_insufficient(recording, golden, learned))
     return Result(None, _alarms(detections), learned, ln_z, warnings)
 
 
-def insufficient(recording: Recording, golden: int, profile: Profile) -> list[str]:
+def _insufficient(recording: Recording, golden: int, profile: Profile) -> list[str]:
     """What too many rows after the golden ones lack, of the newest hundred: there it was not judged."""
     found = []
     for stream in sorted(profile.scalars.keys() & recording.scalars.keys()):

@@ -4,7 +4,6 @@ from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
-from sincewhen.processor.backtest import insufficient
 from sincewhen.report.charts import evidence, lead, of_change
 from sincewhen.report.figure import Canvas
 from sincewhen.report.judged import NOT_JUDGED, Judged
@@ -82,7 +81,6 @@ def _looked_at(canvas: Canvas, golden: int) -> dict[str, str]:
         "Golden": f"the first {golden:,}, taken to be in control",
         "False alarms": f"one in {verdict.arl0:,.0f} rows in control (ARL0), all streams together",
     }
-    if verdict.profile is not None:
-        warnings = [*verdict.profile.warnings, *insufficient(recording, golden, verdict.profile)]
-        said |= {"Cautions": "; ".join(warnings)} if warnings else {}
+    if verdict.warnings:
+        said["Cautions"] = "; ".join(verdict.warnings)
     return said | ({"Not judged": ROW.count(left)} if left else {})

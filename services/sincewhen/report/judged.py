@@ -27,6 +27,7 @@ class Judged:
     profile: Profile | None = None
     scores: Scores | None = None  # of `judged`
     ln_z: dict[str, NDArray[np.float32]] = field(default_factory=dict)  # (n,) by stream, where it was kept
+    warnings: tuple[str, ...] = ()  # of a backtest: what makes it less sure
 
 
 def judged_rows(recording: Recording, golden: int, arl0: float, result: Result) -> Judged:
@@ -51,6 +52,7 @@ def judged_rows(recording: Recording, golden: int, arl0: float, result: Result) 
         profile=profile,
         scores=scores,
         ln_z=result.ln_z,
+        warnings=result.warnings,
     )
 
 
