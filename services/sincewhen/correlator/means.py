@@ -5,7 +5,9 @@ layers of one name, all as normal scores about each station's own profile, and s
 station's own fingerprint. Fed record by record, in the log's order.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -16,14 +18,26 @@ from sincewhen.detect.budget import group_weight
 from sincewhen.plant import Plant
 from sincewhen.plant.places import line_of
 from sincewhen.processor.detections import Widened, of_group
-from sincewhen.processor.outputs import Outputs
 from sincewhen.profiles.streams import CAUSES, SQUARED
-from sincewhen_schemas.messages import Detection, GroupStatus, Subgroup
+from sincewhen_schemas.messages import Detection, GroupStatus, StationStatus, Subgroup
 
 LINES_MAX = 64
 STREAMS_MAX = 64  # of a group
 OUT_MAX = 64  # detections that are remembered of a station
 _COMPARABLE = ("factor:", "confidence", *SQUARED, CAUSES)
+
+
+class Said(Protocol):
+    """What one record of a station made, as far as a group looks at it."""
+
+    @property
+    def statuses(self) -> Sequence[StationStatus]: ...
+    @property
+    def detections(self) -> Sequence[Detection]: ...
+    @property
+    def subgroups(self) -> Sequence[Subgroup]: ...
+    @property
+    def scores(self) -> Sequence[Subgroup]: ...
 
 
 @dataclass(slots=True)
@@ -59,14 +73,14 @@ class SiteMeans:
     plant: dict[str, Series] = field(default_factory=dict)  # stream
     known: _Known = field(default_factory=_Known)
 
-    def step(self, made: Outputs, now_ns: int, plant: Plant) -> list[Detection]:
+    def step(self, said: Said, now_ns: int, plant: Plant) -> list[Detection]:
         """Take what one record made; now_ns is its append time."""
-        for status in made.statuses:
+        for status in said.statuses:
             if status.profile_sha:
                 self._expect(status.station_id, status.view, status.profile_sha, now_ns)
-        for detection in made.detections:
+        for detection in said.detections:
             self._note(detection)
-        for subgroup in (*made.subgroups, *made.scores):
+        for subgroup in (*said.subgroups, *said.scores):
             if subgroup.stream.startswith(_COMPARABLE):
                 self._add(subgroup, now_ns)
         return [*self._close_lines(now_ns, plant), *self._close_plant(now_ns, plant)]

@@ -19,19 +19,18 @@ from pathlib import Path
 
 import msgspec
 
-from sincewhen.correlator.changes import changes
+from sincewhen.correlator.correlator import Correlator
 from sincewhen.correlator.means import SiteMeans
 from sincewhen.embedded import metrics
-from sincewhen.incidents.correlate import correlate
 from sincewhen.ingest.decode import decode
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
-from sincewhen.plant.places import site_of
 from sincewhen.presence.presence import Presence, judge
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline, dead_letter
-from sincewhen.processor.state import StationState, decode_state, encode_state
+from sincewhen.processor.state import StationState
+from sincewhen.processor.stations import Stations
 from sincewhen.processor.view import spacing_ns
 from sincewhen.profiles.profile import Profile, decode_profile
 from sincewhen.store import read
@@ -39,7 +38,7 @@ from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
 from sincewhen.store.write import write_incidents, write_outputs
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-from sincewhen_schemas.messages import DeadLetter, Detection, GroupStatus, Incident, StationStatus
+from sincewhen_schemas.messages import DeadLetter, GroupStatus, Incident, StationStatus
 
 BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
@@ -68,43 +67,41 @@ class Runner:
     now_ns: Callable[[], int] = time.time_ns
     log: SqliteLog = field(init=False)
     connection: Connection = field(init=False)
-    incidents: dict[str, Incident] = field(init=False, default_factory=dict)
     next_offset: int = field(init=False, default=1)
     _known: dict[tuple[str, str], _Known] = field(init=False, default_factory=dict)
-    _pipeline: Pipeline = field(init=False)
-    _states: dict[str, StationState] = field(init=False, default_factory=dict)
-    _dirty: set[str] = field(init=False, default_factory=set)
-    _detections: dict[str, Detection] = field(init=False, default_factory=dict)
-    _stored: dict[str, Incident] = field(init=False, default_factory=dict)  # the store's newest word on each
-    _means: dict[str, SiteMeans] = field(init=False, default_factory=dict)  # by the key of their state
+    _stations: Stations = field(init=False)
+    _correlator: Correlator = field(init=False)
     _groups: dict[str, list[GroupStatus]] = field(init=False, default_factory=dict)  # by site, for other threads
     _profiles: dict[str, Profile] = field(init=False, default_factory=dict)
     _wake: threading.Event = field(init=False, default_factory=threading.Event)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
     _stumbles: dict[int, int] = field(init=False, default_factory=dict)
+    _covered: int = field(init=False, default=1)  # the next offset that the last barrier stored
     _unwritten: bool = field(init=False, default=False)  # states are ahead of the store: no barrier may cover them
 
     def __post_init__(self) -> None:
         self.log = SqliteLog(self.data / "log.db")
         self.connection = Connection(self.data / "store")
         migrate(self.connection, self.plant.retention)
-        self._pipeline = Pipeline(self.profile, self.plant)
+        self._stations = Stations(Pipeline(self.profile, self.plant))
+        self._correlator = Correlator(self.plant)
         self._stumbles = self.log.stumbles()
-        snapshot = self.log.snapshot()
-        self.next_offset = snapshot.next_offset
-        for station, raw in snapshot.states.items():
-            if station.startswith(_MEANS):
-                means = SiteMeans.from_bytes(raw)
-                self._means[station], self._groups[means.site] = means, means.statuses()
-                continue
-            state = self._states[station] = decode_state(raw, self.profile)
+        self._resume()
+
+    def _resume(self) -> None:
+        """States are the snapshot's, incidents the store's: what it does not know of them yet is written."""
+        snapshot, known = self.log.snapshot(), self._correlator
+        self.next_offset = self._covered = snapshot.next_offset
+        means = [SiteMeans.from_bytes(raw) for key, raw in snapshot.states.items() if key.startswith(_MEANS)]
+        known.means = {item.site: item for item in means}
+        self._groups = {item.site: item.statuses() for item in means}
+        self._stations.load({key: raw for key, raw in snapshot.states.items() if not key.startswith(_MEANS)})
+        for station, state in self._stations.states.items():
             for name, view in state.views.items():
-                self._learn_of(self._pipeline.status(station, name, view))
-        for item in read.detections(self.connection):
-            self._detections[item.detection_id] = item
-        self._stored = {item.incident_id: item for item in read.incidents(self.connection)}
-        write_incidents(self.connection, self._correlate([*self._detections.values()]))
+                self._learn_of(self._stations.pipeline.status(station, name, view))
+        known.told = {item.incident_id: item for item in read.incidents(self.connection)}
+        write_incidents(self.connection, known.take(read.detections(self.connection)))
 
     def start(self) -> None:
         self._thread = threading.Thread(target=self._run, name="pipeline")
@@ -150,10 +147,13 @@ class Runner:
         """Every line and plant of which at least two members were heard."""
         return [status for _, statuses in sorted(self._groups.items()) for status in statuses]
 
+    @property
+    def incidents(self) -> dict[str, Incident]:
+        return self._correlator.incidents
+
     def incident(self, incident_id: str) -> Incident | None:
         """An incident by its id, or the one that it turned out to be a part of."""
-        known = self._stored.get(incident_id)
-        return self.incidents.get(known.merged_into if known is not None and known.merged_into else incident_id)
+        return self._correlator.incident(incident_id)
 
     def _now(self, known: _Known) -> StationStatus:
         status = known.status
@@ -164,7 +164,7 @@ class Runner:
         return msgspec.structs.replace(status, state=silent, since_ns=status.last_captured_at_ns, silent=True)
 
     def _learn_of(self, status: StationStatus) -> None:
-        view = self._states[status.station_id].views[status.view]
+        view = self._stations.states[status.station_id].views[status.view]
         profile = self.profile(status.profile_sha) if status.profile_sha else None
         self._known[status.station_id, status.view] = _Known(
             status, copy.copy(view.memory.presence), spacing_ns(view, profile)
@@ -179,7 +179,7 @@ class Runner:
         """Why a record breaks the contract, None where it does not, as far as can be told before its turn comes."""
         try:
             record = decode(key, value, self.now_ns(), self.plant.knows)
-            self._pipeline.check(self._states.get(key) or StationState(), record)
+            self._stations.pipeline.check(self._stations.states.get(key) or StationState(), record)
         except InvalidFrame as refusal:
             return refusal
         return None
@@ -198,7 +198,7 @@ class Runner:
             if records:
                 known = any(record.offset in self._stumbles for record in records)
                 self._carefully(records[:1] if known else records)
-            if self._dirty and self.now_ns() - barrier_at_ns > BARRIER_EVERY_NS:
+            if self.next_offset > self._covered and self.now_ns() - barrier_at_ns > BARRIER_EVERY_NS:
                 self._barrier()
                 barrier_at_ns = self.now_ns()
             metrics.LAG.set(self.backlog)
@@ -220,27 +220,17 @@ class Runner:
             if self._stumbles.get(record.offset, 0) >= STUMBLES_MAX:
                 outputs.dead_letters.append(_set_aside(record))
                 continue
-            state = self._states.get(record.key) or StationState()
-            made = self._pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
-            if made.statuses:  # what is refused, whatever its key, is remembered nowhere
-                self._states[record.key] = state
-                self._take_means(made, record)
-            if record.key in self._states:
-                self._dirty.add(record.key)
+            made = self._stations.step(record)
+            if made.statuses:  # what is refused, whatever its key, is no word of a station
+                made.detections += self._correlator.step(record.key, made, record.appended_at_ns)
             outputs.add(made)
-        changed = self._correlate(outputs.detections)
+        changed = self._correlator.take(outputs.detections)
         while not self._written(outputs, changed):
             if self._stop.wait(_UNWELL_S):
                 self._unwritten = True
                 return
         self.next_offset = records[-1].offset + 1
         self._tell(outputs)
-
-    def _take_means(self, made: Outputs, record: LogRecord) -> None:
-        key = f"{_MEANS}{site_of(record.key)}"
-        means = self._means.setdefault(key, SiteMeans(site_of(record.key)))
-        made.detections += means.step(made, record.appended_at_ns, self.plant)
-        self._dirty.add(key)
 
     def _written(self, outputs: Outputs, incidents: list[Incident]) -> bool:
         try:
@@ -250,19 +240,6 @@ class Runner:
             metrics.STORE_UNWELL.inc()
             return False
         return True
-
-    def _correlate(self, detections: list[Detection]) -> list[Incident]:
-        """Incidents that the new detections changed, and those that are a part of another one now."""
-        for item in detections:
-            known = self._detections.get(item.detection_id)
-            if known is None or known.version < item.version:
-                self._detections[item.detection_id] = item
-        if not detections:
-            return []
-        self.incidents = {item.incident_id: item for item in correlate(self._detections.values())}
-        changed = changes(self._stored, self.incidents)
-        self._stored |= {item.incident_id: item for item in changed}
-        return changed
 
     def _tell(self, outputs: Outputs) -> None:
         metrics.RECORDS.inc(len(outputs.batches) + len(outputs.dead_letters) + len(outputs.heartbeats))
@@ -276,22 +253,21 @@ class Runner:
             metrics.AGENT_SPOOL.labels(record.station_id).set(record.heartbeat.spool_bytes)
             for reason, count in record.heartbeat.dropped.items():
                 metrics.AGENT_DROPPED.labels(record.station_id, reason[:64]).set(count)
-        for means in self._means.values():
+        for means in self._correlator.means.values():
             metrics.LATE_SUMS.labels(means.site).set(means.late)
             self._groups[means.site] = means.statuses()
-        for station in {item.station_id for item in self._stored.values()}:
+        for station in {item.station_id for item in self._correlator.told.values()}:
             still = [i for i in self.incidents.values() if i.station_id == station and i.status == "open"]
             metrics.OPEN_INCIDENTS.labels(station).set(len(still))
 
     def _barrier(self) -> None:
         if self._unwritten:
             return
-        states = {
-            key: self._means[key].to_bytes() if key in self._means else encode_state(self._states[key])
-            for key in self._dirty
-        }
-        self.log.barrier(self.next_offset, states)
-        self._dirty.clear()
+        means = {f"{_MEANS}{site}": raw for site, raw in self._correlator.changed().items()}
+        self.log.barrier(self.next_offset, self._stations.changed() | means)
+        self._covered = self.next_offset
+        self._stations.settled()
+        self._correlator.settled()
         self.log.trim(self.now_ns() - LOG_KEPT_NS)
 
 

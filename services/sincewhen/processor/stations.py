@@ -1,0 +1,39 @@
+"""The stations of one log, or of one partition of it: records become outputs, what changed becomes bytes."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from sincewhen.log.log import LogRecord
+from sincewhen.processor.outputs import Outputs
+from sincewhen.processor.pipeline import Pipeline
+from sincewhen.processor.state import StationState, decode_state, encode_state
+
+
+@dataclass(slots=True)
+class Stations:
+    """States are changed by `step` alone; `changed` gives those since the last `settled`."""
+
+    pipeline: Pipeline
+    states: dict[str, StationState] = field(default_factory=dict)
+    _dirty: set[str] = field(default_factory=set)
+
+    def step(self, record: LogRecord) -> Outputs:
+        """What one record makes. Of a key whose records were all refused nothing is remembered."""
+        state = self.states.get(record.key) or StationState()
+        made = self.pipeline.step(state, record.key, record.value, record.offset, record.appended_at_ns)
+        if made.statuses:
+            self.states[record.key] = state
+        if record.key in self.states:
+            self._dirty.add(record.key)
+        return made
+
+    def load(self, states: Mapping[str, bytes]) -> None:
+        """Take states of a snapshot. Raises KeyError where a profile is missing: the caller waits for it."""
+        self.states |= {key: decode_state(raw, self.pipeline.profile_of) for key, raw in states.items()}
+
+    def changed(self) -> dict[str, bytes]:
+        return {key: encode_state(self.states[key]) for key in sorted(self._dirty)}
+
+    def settled(self) -> None:
+        """What `changed` gave is stored."""
+        self._dirty.clear()
