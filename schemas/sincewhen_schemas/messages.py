@@ -175,6 +175,20 @@ class StationStatus(Message, frozen=True, kw_only=True):
     not_drift: int = 0
 
 
+class Heard(Message, frozen=True, kw_only=True):
+    """What was last heard of a view, and by what its silence is judged.
+
+    frames_at_ns, beat_at_ns: append times of its newest frames and heartbeat, 0 = none came. producing: what its agent
+    last said of that, None = nothing. spacing_ns: the usual time between frames, 0 = not known.
+    """
+
+    status: StationStatus
+    frames_at_ns: int = 0
+    beat_at_ns: int = 0
+    producing: bool | None = None
+    spacing_ns: float = 0.0
+
+
 class GroupStatus(Message, frozen=True, kw_only=True):
     """What the monitor knows of a line (site/area/line) or the plant (site): what its members have in common.
 
@@ -231,6 +245,7 @@ MESSAGES: tuple[type[Message], ...] = (
     DeadLetter,
     BlindTime,
     StationStatus,
+    Heard,
     GroupStatus,
     Activation,
     Subgroup,

@@ -48,17 +48,9 @@ def test_what_sqlite_acknowledged_is_there_after_it_is_opened_again(tmp_path: Pa
     first = SqliteLog(tmp_path / "log.db")
     first.append([("a", b"1")], 10)
     first.barrier(2, {"a": b"x"})
-    first.put_body("s", b"profile")
-    first.put_reference("r", b"of what", b"set")
     again = SqliteLog(tmp_path / "log.db")  # the first was never closed, as after kill -9
     assert again.read(1, 9)[0].value == b"1"
     assert again.snapshot().states == {"a": b"x"}
-    assert again.body("s") == b"profile"
-    assert (again.shas(), again.references()) == (["s"], [b"of what"])
-    assert again.reference("r") == b"set"
-    for absent in (again.body, again.reference):
-        with pytest.raises(KeyError):
-            absent("t")
     first.close()
     again.close()
 

@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
+from sincewhen.backend.references import chosen, keep
 from sincewhen.cli.__main__ import main
-from sincewhen.embedded.references import chosen, keep
 from sincewhen.embedded.runner import Runner
 from sincewhen.plant import Plant
 from sincewhen.profiles.profile import decode_profile, profile_sha
@@ -121,8 +121,8 @@ def test_a_profile_takes_the_newest_set_of_every_regime(tmp_path: Path) -> None:
         "C": replace(pinned(clean, {"dirt": move}), regime="C", built_at_ns=newest.built_at_ns - 3 * day),
     }
     runner = Runner(tmp_path, Plant())
-    shas = {name: keep(runner, encode_reference(one)).sha for name, one in sets.items()}
-    both, name = chosen(runner, "newest", STATION, "top", "1")
+    shas = {name: keep(runner.backend(), encode_reference(one)).sha for name, one in sets.items()}
+    both, name = chosen(runner.backend(), "newest", STATION, "top", "1")
     assert name == f"{shas['A']}+{shas['B']}"
     assert both is not None
     assert (both.regime, both.causes, len(both.images)) == ("", ("haze",), 16)
@@ -132,7 +132,7 @@ def test_a_profile_takes_the_newest_set_of_every_regime(tmp_path: Path) -> None:
     np.testing.assert_array_equal(both.faults["head"][:, :, 8:], sets["B"].faults["head"])
     assert both.decision_faults is not None
     assert both.decision_faults.shape == (1, 5, 16)
-    alone, name = chosen(runner, shas["A of before"], STATION, "top", "1")
+    alone, name = chosen(runner.backend(), shas["A of before"], STATION, "top", "1")
     assert alone is not None
     assert (name, alone.seed, len(alone.images)) == (shas["A of before"], 2, 8)
     runner.stop()

@@ -6,7 +6,8 @@ from zoneinfo import ZoneInfo
 import pytest
 
 from sincewhen.plant.calendar import Break, Calendar, Shift
-from sincewhen.presence.presence import BY_SHIFT_NS, FLAGS_MAX, Presence, Stretch, arrive, beat, judge
+from sincewhen.presence.presence import BY_SHIFT_NS, FLAGS_MAX, Presence, Stretch, arrive, beat, heard, judge
+from sincewhen_schemas.messages import StationStatus
 
 S = 10**9
 DAY_NS = int(datetime(2026, 11, 24, tzinfo=UTC).timestamp()) * S  # a Tuesday
@@ -22,6 +23,19 @@ def seen(hour: float) -> Presence:
     presence = Presence()
     assert arrive(presence, at(hour), at(hour), at(hour), 1.0 * S, None) == []
     return presence
+
+
+def judged(presence: Presence, spacing_ns: float, calendar: Calendar | None, now_ns: int) -> str | None:
+    status = StationStatus(
+        station_id="ulm/body/line1/oven",
+        view="main",
+        state="in control",
+        since_ns=0,
+        profile_sha="",
+        frames=0,
+        last_captured_at_ns=0,
+    )
+    return judge(heard(status, presence, spacing_ns), calendar, now_ns)
 
 
 def beats(presence: Presence, first: float, last: float, *, producing: bool | None, observing: bool = True) -> None:
@@ -41,33 +55,33 @@ def beats(presence: Presence, first: float, last: float, *, producing: bool | No
     ],
 )
 def test_a_silent_station_is_judged_by_its_calendar(hour: float, state: str | None) -> None:
-    assert judge(seen(7), 1.0 * S, CALENDAR, at(hour)) == state
+    assert judged(seen(7), 1.0 * S, CALENDAR, at(hour)) == state
 
 
 def test_the_running_flag_wins_over_the_calendar_while_heartbeats_come() -> None:
     presence = seen(7)
     beats(presence, 7, 7.5, producing=False)
-    assert judge(presence, 1.0 * S, CALENDAR, at(7.5)) == "not producing"
-    assert judge(presence, 1.0 * S, CALENDAR, at(8)) == "blind", "heartbeats stopped: the calendar says"
+    assert judged(presence, 1.0 * S, CALENDAR, at(7.5)) == "not producing"
+    assert judged(presence, 1.0 * S, CALENDAR, at(8)) == "blind", "heartbeats stopped: the calendar says"
     beats(presence, 9.6, 9.7, producing=True)
-    assert judge(presence, 1.0 * S, CALENDAR, at(9.7)) == "blind", "a break that the line works through"
+    assert judged(presence, 1.0 * S, CALENDAR, at(9.7)) == "blind", "a break that the line works through"
 
 
 def test_where_nobody_says_a_silent_station_has_insufficient_data() -> None:
     presence = seen(7)
-    assert judge(presence, 1.0 * S, None, at(8)) == "insufficient data"
+    assert judged(presence, 1.0 * S, None, at(8)) == "insufficient data"
     beats(presence, 7, 7.1, producing=True)
-    assert judge(presence, 1.0 * S, None, at(8)) == "blind", "it was producing when its agent was last heard of"
+    assert judged(presence, 1.0 * S, None, at(8)) == "blind", "it was producing when its agent was last heard of"
 
 
 def test_a_listed_station_that_never_sent_anything_is_blind_in_its_shift() -> None:
-    assert judge(Presence(), 0, CALENDAR, at(8)) == "blind"
-    assert judge(Presence(), 0, CALENDAR, at(5)) == "not producing"
+    assert judged(Presence(), 0, CALENDAR, at(8)) == "blind"
+    assert judged(Presence(), 0, CALENDAR, at(5)) == "not producing"
 
 
 def test_a_slow_line_is_silent_after_ten_of_its_usual_pauses() -> None:
-    assert judge(seen(7), 300.0 * S, CALENDAR, at(7.8)) is None
-    assert judge(seen(7), 300.0 * S, CALENDAR, at(7.9)) == "blind"
+    assert judged(seen(7), 300.0 * S, CALENDAR, at(7.8)) is None
+    assert judged(seen(7), 300.0 * S, CALENDAR, at(7.9)) == "blind"
 
 
 def test_blind_time_is_the_planned_part_of_a_gap() -> None:
@@ -89,7 +103,7 @@ def test_a_gap_of_decades_is_told_in_a_bounded_number_of_stretches() -> None:
 
 def test_a_backlog_that_comes_late_leaves_no_blind_time() -> None:
     presence = seen(7)
-    assert judge(presence, 1.0 * S, CALENDAR, at(9)) == "blind"
+    assert judged(presence, 1.0 * S, CALENDAR, at(9)) == "blind"
     assert arrive(presence, at(7) + S, at(9), at(9), 1.0 * S, CALENDAR) == []
 
 

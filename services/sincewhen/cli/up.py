@@ -35,7 +35,7 @@ def up(data: Path, port: int, plant: Path | None) -> None:
     except (StoreUnavailable, MigrationError) as error:
         raise click.ClickException(str(error)) from error
     server = uvicorn.Server(
-        uvicorn.Config(make_app(runner, admin_token(data)), host="127.0.0.1", port=port, log_level="warning")
+        uvicorn.Config(make_app(runner.backend(), admin_token(data)), host="127.0.0.1", port=port, log_level="warning")
     )
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends on them, then raises them again: the barrier comes first

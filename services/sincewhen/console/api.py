@@ -8,6 +8,8 @@ from fastapi import APIRouter, HTTPException, Query, Request, Response
 from fastapi.concurrency import run_in_threadpool
 from pydantic import BaseModel, Field, StringConstraints
 
+from sincewhen.backend import learning, references
+from sincewhen.backend.backend import Backend
 from sincewhen.console.body import body_of
 from sincewhen.console.times import from_iso
 from sincewhen.console.views import (
@@ -22,8 +24,6 @@ from sincewhen.console.views import (
     scope_json,
     station_json,
 )
-from sincewhen.embedded import learning, references
-from sincewhen.embedded.runner import Runner
 from sincewhen.incidents.correlate import concerns
 from sincewhen.processor.learn import Refusal
 from sincewhen.store import read
@@ -64,93 +64,93 @@ class Decision(BaseModel):
     by: Annotated[str, Said, Field(max_length=ID_CHARS_MAX)] = "admin"
 
 
-def api_router(runner: Runner) -> APIRouter:
+def api_router(backend: Backend) -> APIRouter:
     router = APIRouter(prefix="/api/v1")
 
     @router.get("/incidents")
     def incidents() -> list[dict[str, Any]]:
-        return [incident_json(runner, incident) for incident in newest_first(runner)]
+        return [incident_json(backend, incident) for incident in newest_first(backend)]
 
     @router.get("/incidents/{incident_id}")
     def incident(incident_id: str) -> dict[str, Any]:
-        return incident_json(runner, found(runner, incident_id))
+        return incident_json(backend, found(backend, incident_id))
 
     @router.get("/incidents/{incident_id}/scope")
     def scope(incident_id: str) -> dict[str, Any]:
-        return scope_json(runner, found(runner, incident_id))
+        return scope_json(backend, found(backend, incident_id))
 
     @router.get("/since")
     def since(station: str, at: Annotated[datetime | None, Query()] = None) -> dict[str, Any]:
         """The incident of a station, a line or a site that holds an instant (default: the newest that is open)."""
-        heard_of(runner, station)
+        heard_of(backend, station)
         at_ns = None if at is None else from_iso(at)
-        for incident in newest_first(runner):
+        for incident in newest_first(backend):
             covers = incident.status == "open" if at_ns is None else _covers(incident, at_ns)
             if concerns(incident, station) and covers:
-                return {"out_of_control": True, **incident_json(runner, incident)}
+                return {"out_of_control": True, **incident_json(backend, incident)}
         return {"station_id": station, "out_of_control": False}
 
     @router.get("/stations")
     def stations() -> list[dict[str, Any]]:
-        return [station_json(runner, status) for status in runner.stations()]
+        return [station_json(backend, status) for status in backend.known.stations()]
 
     @router.get("/blind-time")
     def blind_time(station: str, limit: Limit = 100) -> list[dict[str, Any]]:
         """Time in which the station made product that nobody monitored, newest first."""
-        heard_of(runner, station)
-        return [blind_json(station, row) for row in read.blind_time(runner.connection, station, limit)]
+        heard_of(backend, station)
+        return [blind_json(station, row) for row in read.blind_time(backend.store, station, limit)]
 
     @router.get("/dead-letters")
     def dead_letters(limit: Limit = 100) -> list[dict[str, Any]]:
-        return read.dead_letters(runner.connection, limit)
+        return read.dead_letters(backend.store, limit)
 
-    _groups(router, runner)
-    _profiles(router, runner)
-    _references(router, runner)
+    _groups(router, backend)
+    _profiles(router, backend)
+    _references(router, backend)
     return router
 
 
-def _groups(router: APIRouter, runner: Runner) -> None:
+def _groups(router: APIRouter, backend: Backend) -> None:
     @router.get("/groups")
     def groups() -> list[dict[str, Any]]:
         """Lines and plants: what their members have in common."""
-        return [group_json(status) for status in runner.groups()]
+        return [group_json(status) for status in backend.known.groups()]
 
 
 def _covers(incident: Incident, at_ns: int) -> bool:
     return incident.since_low_ns <= at_ns and (incident.until_high_ns is None or at_ns <= incident.until_high_ns)
 
 
-def _profiles(router: APIRouter, runner: Runner) -> None:
+def _profiles(router: APIRouter, backend: Backend) -> None:
     @router.get("/profiles")
     def profiles() -> list[dict[str, Any]]:
-        active = {status.profile_sha for status in runner.stations()}
-        said = read.activations(runner.connection)
-        return [{**shown(sha, said), "active": sha in active} for sha in runner.log.shas()]
+        active = {status.profile_sha for status in backend.known.stations()}
+        said = read.activations(backend.store)
+        return [{**shown(sha, said), "active": sha in active} for sha in backend.profiles.shas()]
 
     def shown(sha: str, said: Sequence[Activation]) -> dict[str, Any]:
         try:
-            summary = learning.summary(sha, runner.profile(sha))
+            summary = learning.summary(sha, backend.profiles.of(sha))
         except KeyError:
             raise HTTPException(404, f"there is no profile {sha[:64]!r}: list them with /api/v1/profiles") from None
         return {**summary, "activations": [activation_json(item) for item in said if item.profile_sha == sha]}
 
     @router.get("/profiles/{sha}")
     def show(sha: str) -> dict[str, Any]:
-        return shown(sha, read.activations(runner.connection))
+        return shown(sha, read.activations(backend.store))
 
     @router.get("/profiles/{sha}/body", response_class=Response, responses={200: {"content": {_BYTES: {}}}})
     def body(sha: str) -> Response:
         """The profile itself, as `sincewhen backtest --profile` takes it."""
         show(sha)
-        return Response(runner.log.body(sha), media_type=_BYTES)
+        return Response(backend.profiles.bodies.get(sha), media_type=_BYTES)
 
     @router.post("/profiles", status_code=201)
     def build(window: Window) -> dict[str, Any]:
         from_ns, to_ns = window.instants()
-        heard_of(runner, window.station, window.view)
+        heard_of(backend, window.station, window.view)
         try:
-            made = learning.build(runner, window.station, window.view, from_ns, to_ns, window.reference)
+            made = learning.build(backend, window.station, window.view, from_ns, to_ns, window.reference)
         except KeyError:
             what = f"reference set {window.reference!r} of {window.station} {window.view}"
             raise HTTPException(404, f"there is no {what}: list them with /api/v1/references") from None
@@ -161,13 +161,13 @@ def _profiles(router: APIRouter, runner: Runner) -> None:
     @router.post("/profiles/{sha}/activate")
     def activate(sha: str, decision: Decision) -> dict[str, Any]:
         show(sha)
-        return learning.activate(runner, sha, decision.by, decision.reason)
+        return learning.activate(backend, sha, decision.by, decision.reason)
 
 
-def _references(router: APIRouter, runner: Runner) -> None:
+def _references(router: APIRouter, backend: Backend) -> None:
     @router.get("/references")
     def listed() -> list[dict[str, Any]]:
-        return [reference_json(about) for about in references.listed(runner)]
+        return [reference_json(about) for about in references.listed(backend)]
 
     @router.post("/references", status_code=201, openapi_extra={"requestBody": {"content": {_BYTES: {}}}})
     async def keep(request: Request) -> dict[str, Any]:
@@ -176,6 +176,6 @@ def _references(router: APIRouter, runner: Runner) -> None:
         if encoded is None:
             raise HTTPException(413, f"a reference set has at most {REFERENCE_BYTES_MAX} bytes: pin fewer images")
         try:
-            return reference_json(await run_in_threadpool(references.keep, runner, encoded))
+            return reference_json(await run_in_threadpool(references.keep, backend, encoded))
         except ValueError as error:
             raise HTTPException(422, str(error)) from error

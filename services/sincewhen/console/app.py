@@ -10,13 +10,13 @@ from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.exceptions import HTTPException
 from starlette.middleware.base import RequestResponseEndpoint
 
+from sincewhen.backend.backend import Backend
 from sincewhen.console.access import Access
 from sincewhen.console.api import api_router
 from sincewhen.console.ingest import ingest_router
 from sincewhen.console.pages import pages_router
 from sincewhen.console.problem import on_http, on_validation, problem
 from sincewhen.console.station_page import station_router
-from sincewhen.embedded.runner import Runner
 from sincewhen.log.log import LogUnavailable
 from sincewhen.store.connect import StoreUnavailable
 
@@ -25,18 +25,18 @@ _CSP = (
 )
 
 
-def make_app(runner: Runner, token: str) -> FastAPI:
+def make_app(backend: Backend, token: str) -> FastAPI:
     app = FastAPI(title="SinceWhen", version="1", openapi_url="/api/v1/openapi.json", docs_url=None, redoc_url=None)
     app.add_exception_handler(HTTPException, on_http)
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(StoreUnavailable, _unwell)
     app.add_exception_handler(LogUnavailable, _unwell)
-    app.include_router(ingest_router(runner))
-    app.include_router(api_router(runner))
-    app.include_router(pages_router(runner))
-    app.include_router(station_router(runner))
+    app.include_router(ingest_router(backend))
+    app.include_router(api_router(backend))
+    app.include_router(pages_router(backend))
+    app.include_router(station_router(backend))
     app.mount("/static", StaticFiles(directory=Path(__file__).parent / "static"))
-    _health(app, runner)
+    _health(app, backend)
 
     @app.middleware("http")
     async def secure(request: Request, go_on: RequestResponseEndpoint) -> Response:
@@ -50,16 +50,16 @@ def make_app(runner: Runner, token: str) -> FastAPI:
     return app
 
 
-def _health(app: FastAPI, runner: Runner) -> None:
+def _health(app: FastAPI, backend: Backend) -> None:
     @app.get("/healthz", include_in_schema=False)
     def healthz() -> JSONResponse:
         return JSONResponse({"status": "ok"})
 
     @app.get("/readyz", include_in_schema=False)
     def readyz() -> JSONResponse:
-        if not runner.alive:
+        if not backend.intake.alive:
             return problem(503, "the pipeline does not run: look at the server's output and start it again")
-        return JSONResponse({"status": "ready", "backlog": runner.backlog})
+        return JSONResponse({"status": "ready", "backlog": backend.intake.backlog})
 
     @app.get("/metrics", include_in_schema=False)
     def metrics() -> Response:

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse
 from fastapi.templating import Jinja2Templates
 
+from sincewhen.backend.backend import Backend
 from sincewhen.console.times import iso
 from sincewhen.console.views import found, group_json, newest_first, scope_json, station_json
-from sincewhen.embedded.runner import Runner
 from sincewhen.incidents import rebaselining
 from sincewhen.incidents.layers import said
 from sincewhen.plant.places import STATION_DEPTH
@@ -43,31 +43,31 @@ _UNITS_SHOWN = 200
 _BLIND_SHOWN = 5
 
 
-def pages_router(runner: Runner) -> APIRouter:
+def pages_router(backend: Backend) -> APIRouter:
     router = APIRouter(include_in_schema=False)
     templates = Jinja2Templates(Path(__file__).parent / "templates")
 
     @router.get("/", response_class=HTMLResponse)
     def incidents(request: Request) -> HTMLResponse:
-        open_first = sorted(newest_first(runner), key=lambda incident: incident.status != "open")
-        stations = [station_json(runner, status) for status in runner.stations()]
+        open_first = sorted(newest_first(backend), key=lambda incident: incident.status != "open")
+        stations = [station_json(backend, status) for status in backend.known.stations()]
         page = {
             "incidents": [shown(incident) for incident in open_first],
             "stations": stations,
-            "groups": [group_json(status) for status in runner.groups()],
+            "groups": [group_json(status) for status in backend.known.groups()],
             "learning": any(station["missing"] or station["proposal"] for station in stations),
         }
         return templates.TemplateResponse(request, "incidents.html", page)
 
     @router.get("/incidents/{incident_id}", response_class=HTMLResponse)
     def incident(request: Request, incident_id: str) -> HTMLResponse:
-        known = found(runner, incident_id)
-        scope = scope_json(runner, known)
+        known = found(backend, incident_id)
+        scope = scope_json(backend, known)
         page = {
             "incident": shown(known),
             "scope": scope,
-            "strip": _strip(known, runner),
-            "blind": _blind(known, runner),
+            "strip": _strip(known, backend),
+            "blind": _blind(known, backend),
             "units_shown": _UNITS_SHOWN,
         }
         return templates.TemplateResponse(request, "incident.html", page)
@@ -104,13 +104,13 @@ def shown(incident: Incident) -> dict[str, Any]:
     }
 
 
-def _blind(incident: Incident, runner: Runner) -> list[str]:
+def _blind(incident: Incident, backend: Backend) -> list[str]:
     """Blind time in the incident's window, newest first."""
     until = {} if incident.until_ns is None else {"high_ns": incident.until_ns}
     found = [
         row
         for station in incident.stations
-        for row in read.blind_time(runner.connection, station, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
+        for row in read.blind_time(backend.store, station, _BLIND_SHOWN, low_ns=incident.since_low_ns, **until)
     ]
     return [
         f"{_clock(row['since_ns'])} to {_clock(row['until_ns'])}, view {row['view']}: {BLIND[row['reason']]}"
@@ -135,9 +135,9 @@ def _clock(at_ns: int) -> str:
     return iso(at_ns)[:19].replace("T", " ") + " UTC"
 
 
-def _strip(incident: Incident, runner: Runner) -> dict[str, float]:
+def _strip(incident: Incident, backend: Backend) -> dict[str, float]:
     """Positions in per cent on a strip from a while before the onset to the newest frame."""
-    seen = [s.last_captured_at_ns for s in runner.stations() if s.station_id in incident.stations]
+    seen = [s.last_captured_at_ns for s in backend.known.stations() if s.station_id in incident.stations]
     end = max([*seen, incident.updated_at_ns])
     start = incident.since_low_ns - max(60 * 10**9, (end - incident.since_low_ns) // 3)
 

@@ -5,10 +5,10 @@ from typing import Any
 import msgspec
 from fastapi import HTTPException
 
+from sincewhen.backend import learning
+from sincewhen.backend.backend import Backend
+from sincewhen.backend.references import About
 from sincewhen.console.times import iso
-from sincewhen.embedded import learning
-from sincewhen.embedded.references import About
-from sincewhen.embedded.runner import Runner
 from sincewhen.incidents.layers import said
 from sincewhen.incidents.rebaselining import said as said_closed
 from sincewhen.store import read
@@ -18,20 +18,20 @@ from sincewhen_schemas.messages import Activation, GroupStatus, Incident, Statio
 _VIEWS_SHOWN = 20
 
 
-def newest_first(runner: Runner) -> list[Incident]:
-    return sorted(runner.incidents.values(), key=lambda i: (-i.since_ns, i.incident_id))
+def newest_first(backend: Backend) -> list[Incident]:
+    return sorted(backend.known.incidents.values(), key=lambda i: (-i.since_ns, i.incident_id))
 
 
-def found(runner: Runner, incident_id: str) -> Incident:
-    incident = runner.incident(incident_id)
+def found(backend: Backend, incident_id: str) -> Incident:
+    incident = backend.known.incident(incident_id)
     if incident is None:
         raise HTTPException(404, f"there is no incident {incident_id[:64]!r}: list them with /api/v1/incidents")
     return incident
 
 
-def heard_of(runner: Runner, station: str, view: str | None = None) -> None:
+def heard_of(backend: Backend, station: str, view: str | None = None) -> None:
     """Refuses a station, or a view of it, that nobody heard of and nobody listed; a line or a site has no views."""
-    known = [(status.station_id, status.view) for status in runner.stations()]
+    known = [(status.station_id, status.view) for status in backend.known.stations()]
     if any(station == there and view in {None, name} for there, name in known):
         return
     if view is None and any(there.startswith(f"{station}/") for there, _ in known):
@@ -44,8 +44,8 @@ def heard_of(runner: Runner, station: str, view: str | None = None) -> None:
     raise HTTPException(404, f"there is no {what}; stations and views there are: {names}")
 
 
-def incident_json(runner: Runner, incident: Incident) -> dict[str, Any]:
-    scope = read.scope(runner.connection, incident)
+def incident_json(backend: Backend, incident: Incident) -> dict[str, Any]:
+    scope = read.scope(backend.store, incident)
     return {
         "id": incident.incident_id,
         "station_id": incident.station_id,
@@ -103,7 +103,7 @@ def reference_json(about: About) -> dict[str, Any]:
     return known
 
 
-def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
+def scope_json(backend: Backend, incident: Incident) -> dict[str, Any]:
     """Lots, supplier lots, shifts, skus and units: counts, first and last."""
     plural = {"lot": "lots", "supplier_lot": "supplier_lots", "shift": "shifts", "sku": "skus", "unit_id": "units"}
     return {
@@ -123,7 +123,7 @@ def scope_json(runner: Runner, incident: Incident) -> dict[str, Any]:
                 }
                 for row in rows
             ]
-            for kind, rows in read.scope(runner.connection, incident).items()
+            for kind, rows in read.scope(backend.store, incident).items()
         },
     }
 
@@ -132,8 +132,8 @@ def activation_json(activation: Activation) -> dict[str, Any]:
     return {"at": iso(activation.at_ns), "by": activation.by or None, "why": activation.why or None}
 
 
-def station_json(runner: Runner, status: StationStatus) -> dict[str, Any]:
-    window = learning.proposal(runner, status)
+def station_json(backend: Backend, status: StationStatus) -> dict[str, Any]:
+    window = learning.proposal(backend, status)
     return {
         "station_id": status.station_id,
         "view": status.view,

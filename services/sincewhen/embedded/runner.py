@@ -10,29 +10,29 @@ Invariants
 - While the store is unwell nothing is dropped: the pipeline waits, and ingest refuses when the backlog is full.
 """
 
-import copy
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import msgspec
-
+from sincewhen.backend.backend import Backend
+from sincewhen.backend.board import Board
 from sincewhen.correlator.correlator import Correlator
 from sincewhen.correlator.means import SiteMeans
 from sincewhen.embedded import metrics
 from sincewhen.ingest.decode import decode
+from sincewhen.log.bodies import SqliteBodies
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
-from sincewhen.presence.presence import Presence, judge
+from sincewhen.presence.presence import heard
+from sincewhen.processor.kept import KeptProfiles
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline, dead_letter
 from sincewhen.processor.state import StationState
 from sincewhen.processor.stations import Stations
 from sincewhen.processor.view import spacing_ns
-from sincewhen.profiles.profile import Profile, decode_profile
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
@@ -42,20 +42,10 @@ from sincewhen_schemas.messages import DeadLetter, GroupStatus, Incident, Statio
 
 BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
-BACKLOG_RECORDS_MAX = 100_000
 LOG_KEPT_NS = 24 * 3600 * 10**9
 STUMBLES_MAX = 2
 _IDLE_S, _UNWELL_S = 0.2, 1.0
 _MEANS = "means\n"  # and a site: the key of a state that is no station's
-
-
-@dataclass(frozen=True, slots=True)
-class _Known:
-    """What was last known of a view, for the threads that answer questions."""
-
-    status: StationStatus
-    presence: Presence
-    spacing_ns: float
 
 
 @dataclass(slots=True)
@@ -68,11 +58,12 @@ class Runner:
     log: SqliteLog = field(init=False)
     connection: Connection = field(init=False)
     next_offset: int = field(init=False, default=1)
-    _known: dict[tuple[str, str], _Known] = field(init=False, default_factory=dict)
+    _board: Board = field(init=False)
     _stations: Stations = field(init=False)
     _correlator: Correlator = field(init=False)
     _groups: dict[str, list[GroupStatus]] = field(init=False, default_factory=dict)  # by site, for other threads
-    _profiles: dict[str, Profile] = field(init=False, default_factory=dict)
+    _bodies: tuple[SqliteBodies, SqliteBodies] = field(init=False)  # profiles, reference sets
+    _profiles: KeptProfiles = field(init=False)
     _wake: threading.Event = field(init=False, default_factory=threading.Event)
     _stop: threading.Event = field(init=False, default_factory=threading.Event)
     _thread: threading.Thread | None = field(init=False, default=None)
@@ -84,7 +75,11 @@ class Runner:
         self.log = SqliteLog(self.data / "log.db")
         self.connection = Connection(self.data / "store")
         migrate(self.connection, self.plant.retention)
-        self._stations = Stations(Pipeline(self.profile, self.plant))
+        bodies = self.data / "bodies.db"
+        self._bodies = SqliteBodies(bodies, "profiles"), SqliteBodies(bodies, "reference_sets")
+        self._profiles = KeptProfiles(self._bodies[0])
+        self._board = Board(self.plant, self.now_ns)
+        self._stations = Stations(Pipeline(self._profiles.of, self.plant))
         self._correlator = Correlator(self.plant)
         self._stumbles = self.log.stumbles()
         self._resume()
@@ -114,7 +109,13 @@ class Runner:
         if self._thread:
             self._thread.join()
         self.log.close()
+        for bodies in self._bodies:
+            bodies.close()
         self.connection.close()
+
+    def backend(self) -> Backend:
+        """For the console."""
+        return Backend(self.plant, self, self, self.connection, self._profiles, self._bodies[1], self.now_ns)
 
     @property
     def alive(self) -> bool:
@@ -126,22 +127,7 @@ class Runner:
         return self.log.end() - self.next_offset
 
     def stations(self) -> list[StationStatus]:
-        """Every view that was heard of or is listed. A silent one is judged once all that came is applied."""
-        known = dict(self._known)
-        for station in (self.plant.stations or {}).values():
-            for view in station.views:
-                unheard = StationStatus(
-                    station_id=station.station_id,
-                    view=view,
-                    state="learning",
-                    since_ns=0,
-                    profile_sha="",
-                    frames=0,
-                    last_captured_at_ns=0,
-                )
-                known.setdefault((station.station_id, view), _Known(unheard, Presence(), 0.0))
-        caught_up = self.backlog == 0
-        return [self._now(known[key]) if caught_up else known[key].status for key in sorted(known)]
+        return self._board.stations(caught_up=self.backlog == 0)
 
     def groups(self) -> list[GroupStatus]:
         """Every line and plant of which at least two members were heard."""
@@ -155,22 +141,12 @@ class Runner:
         """An incident by its id, or the one that it turned out to be a part of."""
         return self._correlator.incident(incident_id)
 
-    def _now(self, known: _Known) -> StationStatus:
-        status = known.status
-        calendar = self.plant.calendar(status.station_id)
-        silent = judge(known.presence, known.spacing_ns, calendar, self.now_ns())
-        if silent is None:
-            return status
-        return msgspec.structs.replace(status, state=silent, since_ns=status.last_captured_at_ns, silent=True)
-
     def _learn_of(self, status: StationStatus) -> None:
         view = self._stations.states[status.station_id].views[status.view]
-        profile = self.profile(status.profile_sha) if status.profile_sha else None
-        self._known[status.station_id, status.view] = _Known(
-            status, copy.copy(view.memory.presence), spacing_ns(view, profile)
-        )
+        profile = self._profiles.of(status.profile_sha) if status.profile_sha else None
+        self._board.take(heard(status, view.memory.presence, spacing_ns(view, profile)))
 
-    def append(self, records: list[tuple[str, bytes]]) -> None:
+    def append(self, records: Sequence[tuple[str, bytes]]) -> None:
         """Take records durably. Raises LogUnavailable."""
         self.log.append(records, self.now_ns())
         self._wake.set()
@@ -183,12 +159,6 @@ class Runner:
         except InvalidFrame as refusal:
             return refusal
         return None
-
-    def profile(self, sha: str) -> Profile:
-        """A profile by its address. Raises KeyError."""
-        if sha not in self._profiles:
-            self._profiles[sha] = decode_profile(self.log.body(sha))
-        return self._profiles[sha]
 
     def _run(self) -> None:
         barrier_at_ns = self.now_ns()

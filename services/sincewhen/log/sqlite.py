@@ -8,9 +8,7 @@ Invariants
 
 Format
 - records(offset, key, value, appended_at_ns); states(key, value); position(next_offset), one row;
-  bodies(sha, value): profile bodies, compacted by their address; reference_sets(sha, about, value): encoded sets of the
-  edge by their address, and what each is of; stumbles(offset, times): records at which the process ended by a fault
-  of ours.
+  stumbles(offset, times): records at which the process ended by a fault of ours.
 """
 
 import sqlite3
@@ -25,9 +23,7 @@ CREATE TABLE IF NOT EXISTS records (
   offset INTEGER PRIMARY KEY AUTOINCREMENT, key TEXT NOT NULL, value BLOB NOT NULL, appended_at_ns INTEGER NOT NULL);
 CREATE TABLE IF NOT EXISTS states (key TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS position (id INTEGER PRIMARY KEY CHECK (id = 1), next_offset INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS bodies (sha TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS stumbles (offset INTEGER PRIMARY KEY, times INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS reference_sets (sha TEXT PRIMARY KEY, about BLOB NOT NULL, value BLOB NOT NULL);
 INSERT OR IGNORE INTO position VALUES (1, 1);
 """
 
@@ -95,44 +91,9 @@ class SqliteLog:
         with self._lock:
             return dict(self._db.execute("SELECT offset, times FROM stumbles"))
 
-    def put_body(self, sha: str, value: bytes) -> None:
-        """Keep a profile's body under its address."""
-        with self._lock:
-            self._transact([("INSERT OR IGNORE INTO bodies VALUES (?, ?)", [(sha, value)])])
-
-    def body(self, sha: str) -> bytes:
-        """A profile's body. Raises KeyError where it is not there."""
-        return self._value("SELECT value FROM bodies WHERE sha = ?", sha)
-
-    def shas(self) -> list[str]:
-        """Addresses of all profiles' bodies."""
-        with self._lock:
-            return [row[0] for row in self._db.execute("SELECT sha FROM bodies ORDER BY sha")]
-
-    def put_reference(self, sha: str, about: bytes, value: bytes) -> None:
-        """Keep an encoded reference set under its address, in the place of one that is there."""
-        with self._lock:
-            self._transact([("INSERT OR REPLACE INTO reference_sets VALUES (?, ?, ?)", [(sha, about, value)])])
-
-    def reference(self, sha: str) -> bytes:
-        """An encoded reference set. Raises KeyError where it is not there."""
-        return self._value("SELECT value FROM reference_sets WHERE sha = ?", sha)
-
-    def references(self) -> list[bytes]:
-        """What each reference set is of."""
-        with self._lock:
-            return [bytes(row[0]) for row in self._db.execute("SELECT about FROM reference_sets ORDER BY sha")]
-
     def close(self) -> None:
         with self._lock:
             self._db.close()
-
-    def _value(self, sql: str, sha: str) -> bytes:
-        with self._lock:
-            row = self._db.execute(sql, (sha,)).fetchone()
-        if row is None:
-            raise KeyError(sha)
-        return bytes(row[0])
 
     def _end(self) -> int:
         row = self._db.execute("SELECT seq FROM sqlite_sequence WHERE name = 'records'").fetchone()

@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias
 import msgspec
 
 from sincewhen.plant import Calendar
+from sincewhen_schemas.messages import Heard, StationStatus
 
 SILENT_NS_MIN = 60 * 10**9
 SPACINGS_SILENT = 10  # frames that must be missing before a slow line is silent
@@ -91,20 +92,29 @@ def arrive(
     return found
 
 
+def heard(status: StationStatus, presence: Presence, spacing_ns: float) -> Heard:
+    """What `judge` needs of a view, as a message."""
+    return Heard(
+        status=status,
+        frames_at_ns=presence.frames_at_ns,
+        beat_at_ns=presence.beat_at_ns,
+        producing=presence.flags[-1].producing if presence.flags else None,
+        spacing_ns=spacing_ns,
+    )
+
+
 def judge(
-    presence: Presence, spacing_ns: float, calendar: Calendar | None, now_ns: int
+    last: Heard, calendar: Calendar | None, now_ns: int
 ) -> Literal["blind", "not producing", "insufficient data"] | None:
     """The state of a silent view at `now_ns` (append time); None while frames come."""
-    patience = silent_ns(spacing_ns)
-    if presence.frames_at_ns and now_ns - presence.frames_at_ns <= patience:
+    patience = silent_ns(last.spacing_ns)
+    if last.frames_at_ns and now_ns - last.frames_at_ns <= patience:
         return None
-    flag = presence.flags[-1] if presence.flags else None
-    if flag is not None and flag.producing is not None and now_ns - presence.beat_at_ns <= STALE_NS:
-        return "blind" if flag.producing else "not producing"
+    if last.producing is not None and now_ns - last.beat_at_ns <= STALE_NS:
+        return "blind" if last.producing else "not producing"
     if calendar is not None:
         return "blind" if calendar.planned(now_ns) and calendar.planned(now_ns - patience) else "not producing"
-    gone = flag is not None and flag.producing  # it was producing when its agent was last heard of
-    return "blind" if gone else "insufficient data"
+    return "blind" if last.producing else "insufficient data"  # it was producing when its agent was last heard of
 
 
 def _blind(

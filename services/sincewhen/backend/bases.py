@@ -11,7 +11,7 @@ from itertools import chain
 
 import numpy as np
 
-from sincewhen.embedded.runner import Runner
+from sincewhen.backend.backend import Backend
 from sincewhen.processor.learn import BASIS_SHARE
 from sincewhen.profiles.embedding import Common
 from sincewhen.profiles.fit import DIMS_MAX, dims_max
@@ -33,10 +33,10 @@ class Bases:
     warnings: list[str] = field(default_factory=list)
 
 
-def common_bases(runner: Runner, golden: Golden, station: str, view: str, version: str) -> Bases:
+def common_bases(backend: Backend, golden: Golden, station: str, view: str, version: str) -> Bases:
     """For a profile of these golden frames of that view and model version."""
     found = Bases()
-    others = _measured(runner, version)
+    others = _measured(backend, version)
     basis_frames = int(golden.n * BASIS_SHARE)
     for layer, x in golden.layers.items():
         known = [profile for profile in others if _width(profile, layer) == x.shape[1]]
@@ -45,7 +45,7 @@ def common_bases(runner: Runner, golden: Golden, station: str, view: str, versio
         first, rest = x[:basis_frames], x[basis_frames:]
         elsewhere = [profile for profile in known if (profile.station_id, profile.view) != (station, view)]
         shares = [0.0]
-        for tried in chain(_in_use(known, layer), _pool(runner, elsewhere, layer, first)):
+        for tried in chain(_in_use(known, layer), _pool(backend, elsewhere, layer, first)):
             shares.append(explained_share(tried, first, rest, dims_max(basis_frames)))
             if shares[-1] >= EXPLAINED_MIN:
                 found.common[layer] = tried
@@ -54,20 +54,20 @@ def common_bases(runner: Runner, golden: Golden, station: str, view: str, versio
     return found
 
 
-def _measured(runner: Runner, version: str) -> list[Profile]:
+def _measured(backend: Backend, version: str) -> list[Profile]:
     """The profile of each view of a model version: the active one, else the newest; active ones first."""
-    active = {status.profile_sha for status in runner.stations()}
+    active = {status.profile_sha for status in backend.known.stations()}
     newest: dict[tuple[str, str], tuple[bool, int, str]] = {}
-    for sha in runner.log.shas():
+    for sha in backend.profiles.shas():
         try:
-            profile = runner.profile(sha)
+            profile = backend.profiles.of(sha)
         except ValueError:  # of an older release
             continue
         place, rank = (profile.station_id, profile.view), (sha in active, profile.golden_until_ns, sha)
         if profile.model_version == version and rank > newest.get(place, (False, 0, "")):
             newest[place] = rank
     ordered = sorted(newest.items(), key=lambda item: (not item[1][0], item[0]))
-    return [runner.profile(sha) for _, (_, _, sha) in ordered]
+    return [backend.profiles.of(sha) for _, (_, _, sha) in ordered]
 
 
 def _width(profile: Profile, layer: str) -> int:
@@ -83,7 +83,7 @@ def _in_use(profiles: Sequence[Profile], layer: str) -> list[Common]:
     return [by_sha[sha] for sha in best[:TRIED_MAX]]
 
 
-def _pool(runner: Runner, others: Sequence[Profile], layer: str, own: Embeddings) -> Iterator[Common]:
+def _pool(backend: Backend, others: Sequence[Profile], layer: str, own: Embeddings) -> Iterator[Common]:
     """Over this view and the others, of each the first golden frames, which its own basis is fitted on too.
 
     None where the store has no other's any more.
@@ -91,9 +91,7 @@ def _pool(runner: Runner, others: Sequence[Profile], layer: str, own: Embeddings
     frames = [own]
     for profile in others[: STATIONS_MAX - 1]:
         until_ns = int(profile.golden_from_ns + BASIS_SHARE * (profile.golden_until_ns - profile.golden_from_ns))
-        golden, version = read.golden(
-            runner.connection, profile.station_id, profile.view, profile.golden_from_ns, until_ns
-        )
+        golden, version = read.golden(backend.store, profile.station_id, profile.view, profile.golden_from_ns, until_ns)
         x = golden.layers.get(layer)
         if version == profile.model_version and x is not None and x.shape[1] == own.shape[1]:
             frames.append(x[-ROWS_MAX:].copy())

@@ -7,13 +7,13 @@ from typing import Any
 
 import msgspec
 
-from sincewhen.embedded.bases import Bases, common_bases
-from sincewhen.embedded.references import chosen
-from sincewhen.embedded.runner import Runner
+from sincewhen.backend.backend import Backend
+from sincewhen.backend.bases import Bases, common_bases
+from sincewhen.backend.references import chosen
 from sincewhen.incidents.correlate import concerns
 from sincewhen.processor.learn import FRAMES_MIN, Refusal, RefusalReason, Subject, build_profile
 from sincewhen.profiles.library import Library
-from sincewhen.profiles.profile import Profile, encode_profile, profile_sha
+from sincewhen.profiles.profile import Profile
 from sincewhen.store import read
 from sincewhen.store.write import write_profile
 from sincewhen_schemas import station_record_pb2 as pb
@@ -21,19 +21,19 @@ from sincewhen_schemas.encode import encode_control
 from sincewhen_schemas.messages import StationStatus
 
 
-def proposal(runner: Runner, status: StationStatus) -> dict[str, int] | None:
+def proposal(backend: Backend, status: StationStatus) -> dict[str, int] | None:
     """The window that would make a profile: all since learning, once nothing is missing, or since a new level began."""
     until_ns = status.last_captured_at_ns
     learns = status.learning_since_ns is not None
-    from_ns = status.learning_since_ns if learns else _level_since(runner, status)
-    if from_ns is None or (learns and status.missing) or _open_incident(runner, status.station_id, from_ns, until_ns):
+    from_ns = status.learning_since_ns if learns else _level_since(backend, status)
+    if from_ns is None or (learns and status.missing) or _open_incident(backend, status.station_id, from_ns, until_ns):
         return None
     return {"from_ns": from_ns, "until_ns": until_ns}
 
 
-def _level_since(runner: Runner, status: StationStatus) -> int | None:
+def _level_since(backend: Backend, status: StationStatus) -> int | None:
     """From where on all frames of a view are of a level that is proposed as its new reference."""
-    for incident in runner.incidents.values():
+    for incident in backend.known.incidents.values():
         here = incident.station_id == status.station_id and incident.status == "open" and incident.new_level
         if here and any(move.moved and move.view == status.view for move in incident.layers):
             return incident.since_high_ns
@@ -41,30 +41,28 @@ def _level_since(runner: Runner, status: StationStatus) -> int | None:
 
 
 def build(
-    runner: Runner, station: str, view: str, from_ns: int, until_ns: int, reference: str
+    backend: Backend, station: str, view: str, from_ns: int, until_ns: int, reference: str
 ) -> dict[str, Any] | Refusal:
     """Learn from the window; the profile is kept under its sha, not yet active. Raises KeyError for a reference set."""
-    overlap = _open_incident(runner, station, from_ns, until_ns)
+    overlap = _open_incident(backend, station, from_ns, until_ns)
     if overlap is not None:
         return overlap
-    golden, version = read.golden(runner.connection, station, view, from_ns, until_ns)
-    named = chosen(runner, reference, station, view, version)
-    bases = common_bases(runner, golden, station, view, version) if golden.n >= FRAMES_MIN else Bases()
+    golden, version = read.golden(backend.store, station, view, from_ns, until_ns)
+    named = chosen(backend, reference, station, view, version)
+    bases = common_bases(backend, golden, station, view, version) if golden.n >= FRAMES_MIN else Bases()
     learned = build_profile(golden, Subject(station, view, "", version), *named, bases.common)
     if isinstance(learned, Refusal):
         return learned
     learned = replace(learned, warnings=(*learned.warnings, *bases.warnings))
-    body = encode_profile(learned)
-    sha = profile_sha(body)
-    runner.log.put_body(sha, body)
+    sha = backend.profiles.keep(learned)
     made = summary(sha, learned)
-    write_profile(runner.connection, sha, learned, runner.now_ns(), msgspec.json.encode(made).decode())
+    write_profile(backend.store, sha, learned, backend.now_ns(), msgspec.json.encode(made).decode())
     return made
 
 
-def _open_incident(runner: Runner, station: str, from_ns: int, until_ns: int) -> Refusal | None:
+def _open_incident(backend: Backend, station: str, from_ns: int, until_ns: int) -> Refusal | None:
     """What is out of control is no reference, but from its onset on where it is proposed as a new level."""
-    for incident in runner.incidents.values():
+    for incident in backend.known.incidents.values():
         if not concerns(incident, station) or incident.status != "open" or incident.since_low_ns > until_ns:
             continue
         if incident.new_level and from_ns >= incident.since_ns:
@@ -86,17 +84,17 @@ def _utc(at_ns: int) -> str:
     return datetime.fromtimestamp(at_ns / 1e9, UTC).isoformat(timespec="seconds")
 
 
-def activate(runner: Runner, sha: str, actor: str, reason: str) -> dict[str, Any]:
+def activate(backend: Backend, sha: str, actor: str, reason: str) -> dict[str, Any]:
     """Put the activation into the station's log, among its frames. Raises KeyError where the sha is unknown."""
-    profile = runner.profile(sha)
+    profile = backend.profiles.of(sha)
     control = pb.Control(
         control_id=uuid.uuid4().hex,
-        at_ns=runner.now_ns(),
+        at_ns=backend.now_ns(),
         actor=actor,
         reason=reason,
         profile_activated=pb.ProfileActivated(view=profile.view, profile_sha=sha),
     )
-    runner.append([(profile.station_id, encode_control(profile.station_id, control))])
+    backend.intake.append([(profile.station_id, encode_control(profile.station_id, control))])
     return summary(sha, profile)
 
 

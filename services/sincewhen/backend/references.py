@@ -5,7 +5,7 @@ A profile takes the newest of its view and model version, of every regime that h
 
 import msgspec
 
-from sincewhen.embedded.runner import Runner
+from sincewhen.backend.backend import Backend
 from sincewhen_schemas.limits import CAPTURED_AHEAD_MAX_NS
 from sincewhen_schemas.reference import ReferenceSet, decode_reference, pooled, reference_sha
 
@@ -27,18 +27,18 @@ class About(msgspec.Struct, frozen=True, kw_only=True):
     built_at_ns: int
 
 
-def keep(runner: Runner, encoded: bytes) -> About:
+def keep(backend: Backend, encoded: bytes) -> About:
     """Check and keep a set; the same set built again becomes the newest, an older copy changes nothing.
 
     Raises ValueError.
     """
     reference = decode_reference(encoded)
-    ahead = reference.built_at_ns - runner.now_ns()
+    ahead = reference.built_at_ns - backend.now_ns()
     if ahead > CAPTURED_AHEAD_MAX_NS:  # it would stay the newest for ever
         raise ValueError(
             f"a reference set is built at most 1 h ahead of the server; got {ahead / 1e9:.0f} s: set its clock"
         )
-    plant, station, view = runner.plant, reference.station_id, reference.view
+    plant, station, view = backend.plant, reference.station_id, reference.view
     if not (plant.knows(station) and plant.knows_view(station, view)):
         raise ValueError(f"a reference set is of a view of this plant; got {station} {view}: list it in plant.toml")
     about = About(
@@ -53,26 +53,28 @@ def keep(runner: Runner, encoded: bytes) -> About:
         causes=reference.causes,
         built_at_ns=reference.built_at_ns,
     )
-    for kept in listed(runner):
+    for kept in listed(backend):
         if kept.sha == about.sha and kept.built_at_ns >= about.built_at_ns:
             return kept
-    runner.log.put_reference(about.sha, msgspec.json.encode(about), encoded)
+    backend.references.put(about.sha, msgspec.json.encode(about), encoded)
     return about
 
 
-def listed(runner: Runner) -> list[About]:
+def listed(backend: Backend) -> list[About]:
     """Newest first."""
-    found = [msgspec.json.decode(about, type=About) for about in runner.log.references()]
+    found = [msgspec.json.decode(about, type=About) for about in backend.references.listed().values()]
     return sorted(found, key=lambda about: (-about.built_at_ns, about.sha))
 
 
-def chosen(runner: Runner, wanted: str, station: str, view: str, model_version: str) -> tuple[ReferenceSet | None, str]:
+def chosen(
+    backend: Backend, wanted: str, station: str, view: str, model_version: str
+) -> tuple[ReferenceSet | None, str]:
     """The set that a profile of this view is built with, and its sha. wanted: a sha, "newest" or "none".
 
     The newest of each regime, as far as they hold the same causes and layers, are one set, named by all their shas.
     Raises KeyError where the view has no such set.
     """
-    mine = [about for about in listed(runner) if (about.station_id, about.view) == (station, view)]
+    mine = [about for about in listed(backend) if (about.station_id, about.view) == (station, view)]
     fitting = [
         about for about in mine if about.sha == wanted or (wanted == NEWEST and about.model_version == model_version)
     ]
@@ -82,7 +84,7 @@ def chosen(runner: Runner, wanted: str, station: str, view: str, model_version: 
     found = list(by_regime.values())
     alike = [about for about in found if (about.causes, about.layers) == (found[0].causes, found[0].layers)]
     if alike:
-        sets = [decode_reference(runner.log.reference(about.sha)) for about in alike]
+        sets = [decode_reference(backend.references.get(about.sha)) for about in alike]
         return pooled(sets), "+".join(about.sha for about in alike)
     if wanted not in {NEWEST, NONE}:
         raise KeyError(wanted)

@@ -1,0 +1,1 @@
+"""What the console asks and changes, whichever runner is behind it."""
