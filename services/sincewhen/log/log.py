@@ -1,7 +1,7 @@
 """The seam: an ordered log with barriers. One contract suite for every implementation."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 
@@ -15,21 +15,30 @@ class LogRecord:
     key: str
     value: bytes
     appended_at_ns: int
+    partition: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """Where to go on: the next offset to read, and each station's state as of there."""
+    """Where to go on: the next offset to read, and states by key.
+
+    applied: the newest offset that each state holds; records of its key at or below it are skipped, because a state may
+    be newer than next_offset says.
+    """
 
     next_offset: int
     states: dict[str, bytes]
+    applied: dict[str, int] = field(default_factory=dict)
 
 
 class Log(Protocol):
-    """Offsets grow by one; `offset` is always the next one."""
+    """One partition. Offsets grow by one; `offset` is always the next one."""
 
     def append(self, records: Sequence[tuple[str, bytes]], now_ns: int, /) -> int:
-        """Append (key, value) pairs durably, all or none; the offset of the first. Raises LogUnavailable."""
+        """Append (key, value) pairs durably; the offset of the first. Raises LogUnavailable.
+
+        now_ns: their append time where the log has no clock of its own.
+        """
         ...
 
     def read(self, offset: int, limit: int, /) -> list[LogRecord]:
@@ -37,11 +46,14 @@ class Log(Protocol):
         ...
 
     def barrier(self, next_offset: int, dirty: Mapping[str, bytes], /) -> None:
-        """Store, in one step, the states that changed and that everything before next_offset is applied."""
+        """Store durably the states that changed and that everything before next_offset is applied to all.
+
+        Raises LogUnavailable.
+        """
         ...
 
     def snapshot(self) -> Snapshot:
-        """What the last barrier stored."""
+        """What to go on from: all that the last barrier stored, or newer."""
         ...
 
     def end(self) -> int:
