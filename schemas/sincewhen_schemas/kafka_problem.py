@@ -21,7 +21,7 @@ def problem_of(error: BaseException, kafka: KafkaSettings, topic: str = "", oper
         "SaslAuthenticationFailedError": _not_let_in(kafka),
         "AuthenticationFailedError": _not_let_in(kafka),
         "UnsupportedSaslMechanismError": f"the broker takes no {kafka.sasl}: set kafka.sasl to what it takes",
-        "TopicAuthorizationFailedError": f"{who} may not {operation} topic {topic}: {_rule(who, topic, operation)}",
+        "TopicAuthorizationFailedError": f"{who} may not {operation} topic {topic}: {_way_in(kafka, operation)}",
         "ClusterAuthorizationFailedError": f"{who} may not manage the cluster: give it as {who} the rights of an "
         "administrator, or name another kafka.user",
         "UnknownTopicOrPartitionError": f"the broker has no topic {topic}: make it with sincewhen topics apply",
@@ -63,11 +63,10 @@ def _not_let_in(kafka: KafkaSettings) -> str:
     )
 
 
-def _rule(who: str, topic: str, operation: str) -> str:
-    return (
-        f"sincewhen topics apply --agent NAME lets an agent do its work; for others: kafka-acls --add "
-        f"--allow-principal '{who.partition(' ')[0]}' --operation {operation} --topic {topic}"
-    )
+def _way_in(kafka: KafkaSettings, operation: str) -> str:
+    if operation in {"Write", "Read"} and kafka.user:
+        return f"sincewhen topics apply --agent {kafka.user} lets an edge agent do it, kafka-acls any other user"
+    return "name an administrator's user in kafka.user"
 
 
 def _ssl_problem(error: ssl.SSLError, kafka: KafkaSettings) -> str:

@@ -103,7 +103,7 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
         (errors.UnsupportedSaslMechanismError(), "takes no SCRAM-SHA-512: set kafka.sasl"),
         (
             errors.TopicAuthorizationFailedError("frames"),
-            "User:line1 may not Write topic frames: sincewhen topics apply",
+            "may not Write topic frames: sincewhen topics apply --agent line1",
         ),
         (errors.ClusterAuthorizationFailedError(), "User:line1 may not manage the cluster"),
         (errors.UnknownTopicOrPartitionError(), "no topic frames: make it with sincewhen topics apply"),
