@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SEED ?=
 BENCH ?=
 
-.PHONY: venv run check test bench lock generate clean
+.PHONY: venv run check test bench kafka lock generate clean
 
 venv: $(READY)
 
@@ -39,6 +39,10 @@ test: check
 # What is finished stays in build/bench. BENCH="--quick", "--only cost", "--help".
 bench: $(READY)
 	$(BIN)/python -m benchmarks $(BENCH)
+
+# Apache Kafka's jars, once, into the user's cache: for tests and `sincewhen.stack`. Needs Maven.
+kafka:
+	deploy/kafka/fetch
 
 # torch and what only torch's builds need stay out of the lock: its CPU build has other hashes.
 UNLOCKED := torch triton cuda-bindings cuda-pathfinder cuda-toolkit nvidia-cublas nvidia-cuda-cccl nvidia-cuda-cupti \

@@ -22,7 +22,7 @@ from sincewhen_edge.batch import WAIT_NS_MAX, Batcher, Record
 from sincewhen_edge.counts import Counts
 from sincewhen_edge.fit import is_id, unicode
 from sincewhen_edge.pictures import count, reduced
-from sincewhen_edge.publish import HttpPublisher
+from sincewhen_edge.publish.http import HttpPublisher
 from sincewhen_edge.settings import Settings, load_settings
 from sincewhen_edge.share import CoreShare
 from sincewhen_edge.spool import Progress, Spool, SpoolFull

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 
+from sincewhen.stack.broker import jars_folder
+
 _REPO = Path(__file__).resolve().parents[2]
 
 
@@ -24,6 +26,13 @@ def chromium() -> str:
         _missing("no chromium: apt-get install chromium, or run tests/install-parts as root")
     assert found
     return found
+
+
+def kafka() -> None:
+    """Java, openssl and Apache Kafka's jars."""
+    absent = [name for name in ("java", "openssl") if shutil.which(name) is None]
+    if absent or not jars_folder().is_dir():
+        _missing(f"no {' and '.join(absent) or f'Apache Kafka in {jars_folder()}'}: run tests/install-parts, as root")
 
 
 def _missing(reason: str) -> None:

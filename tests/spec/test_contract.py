@@ -11,8 +11,11 @@ import yaml
 from google.protobuf import json_format
 
 from sincewhen.ingest.decode import decode
+from sincewhen.log.cards import TopicCard, cards
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
+from sincewhen_schemas.kafka import FRAMES_TOPIC
+from sincewhen_schemas.limits import RECORD_BYTES_MAX, STATION_CHARS_MAX
 from sincewhen_schemas.messages import MESSAGES
 
 SCHEMAS = Path(__file__).resolve().parents[2] / "schemas"
@@ -87,22 +90,14 @@ def test_the_committed_schemas_are_those_of_the_types() -> None:
 
 @pytest.mark.parametrize("path", sorted((SCHEMAS / "topics").iterdir()), ids=lambda path: path.stem)
 def test_a_topic_card_says_everything_a_topic_needs(path: Path) -> None:
-    card = yaml.safe_load(path.read_text())
-    fields = {
-        "name",
-        "holds",
-        "value",
-        "key",
-        "partitions",
-        "cleanup",
-        "retention_days",
-        "written_by",
-        "read_by",
-        "order",
-    }
-    assert set(card) == fields
-    assert card["name"] == path.stem
-    assert card["cleanup"] in {"delete", "compact"}
-    assert (card["retention_days"] is None) == (card["cleanup"] == "compact")
-    assert card["partitions"] > 0
-    assert card["value"] in TYPES or "(" in card["value"]
+    card = msgspec.convert(yaml.safe_load(path.read_text()), TopicCard)  # every field, and no other
+    assert card.name == path.stem
+    assert (card.retention_days is None) == (card.cleanup == "compact")
+    assert card.partitions > 0
+    assert card.value in TYPES or "(" in card.value
+
+
+def test_a_record_of_the_largest_size_fits_its_topic() -> None:
+    (frames,) = (card for card in cards() if card.name == FRAMES_TOPIC)
+    assert frames.message_bytes_max > RECORD_BYTES_MAX + STATION_CHARS_MAX * 4 + 1024
+    assert (frames.partitions, frames.timestamp) == (64, "append")

@@ -1,0 +1,1 @@
+"""The spool's way to the server."""

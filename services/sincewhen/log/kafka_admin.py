@@ -1,0 +1,119 @@
+"""A Kafka cluster as who manages it sees it: topics, their settings, what users may do. By kafka-python's admin client.
+
+Every failure is KafkaUnavailable, in words that say what to do; nothing is tried again.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Self
+
+import kafka.errors as errors  # noqa: PLR0402 - a name of its own beside the package's
+from kafka.admin import (
+    ACL,
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    ConfigResource,
+    ConfigResourceType,
+    KafkaAdminClient,
+    ResourcePattern,
+    ResourcePatternFilter,
+    ResourceType,
+)
+
+from sincewhen.log.cards import Found
+from sincewhen_schemas.kafka import KafkaSettings
+from sincewhen_schemas.kafka_problem import not_served, problem_of
+
+_BOOTSTRAP_MS, _REQUEST_MS = 10_000, 15_000
+
+
+class KafkaUnavailable(Exception):  # noqa: N818 - the unwell world, or rights that are missing
+    """The cluster does not do what it is asked."""
+
+
+class Cluster:
+    """Use as a context. Raises KafkaUnavailable, also from every method."""
+
+    def __init__(self, kafka: KafkaSettings) -> None:
+        self._kafka = kafka
+        try:
+            self._admin = KafkaAdminClient(
+                **kafka.client_options(), bootstrap_timeout_ms=_BOOTSTRAP_MS, request_timeout_ms=_REQUEST_MS
+            )
+        except errors.KafkaTimeoutError as error:  # the client keeps the reason to itself
+            raise KafkaUnavailable(not_served(kafka)) from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._admin.close()
+
+    def brokers(self) -> int:
+        with self._asking("cluster", "Describe"):
+            return len(self._admin.describe_cluster()["brokers"])
+
+    def topic(self, name: str) -> Found | None:
+        """None where there is none."""
+        with self._asking(name, "Describe"):
+            (about,) = self._admin.describe_topics([name])
+            error = errors.for_code(about["error_code"])
+            if error is errors.UnknownTopicOrPartitionError:
+                return None
+            if error is not errors.NoError:
+                raise error
+            resource = ConfigResource(ConfigResourceType.TOPIC, name)
+            told = self._admin.describe_configs([resource], config_filter="all")["topic"][name]
+        partitions = about["partitions"]
+        replicas = min(len(partition["replica_nodes"]) for partition in partitions)
+        return Found(len(partitions), replicas, {key: str(value["value"]) for key, value in told.items()})
+
+    def create(self, name: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
+        with self._asking(name, "Create"):
+            asked = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(settings)}
+            self._admin.create_topics({name: asked}, wait_for_metadata=True)
+
+    def change(self, name: str, settings: Mapping[str, str]) -> None:
+        with self._asking(name, "AlterConfigs"):
+            self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(settings))])
+
+    def rules(self, user: str) -> set[tuple[str, str]]:
+        """Topic and operation: what a user may do, as far as rules name that user."""
+        anything = ResourcePatternFilter(ResourceType.TOPIC, None, ACLResourcePatternType.ANY)
+        asked = ACLFilter(f"User:{user}", None, ACLOperation.ANY, ACLPermissionType.ALLOW, anything)
+        with self._asking("cluster", "Describe"):
+            found, error = self._admin.describe_acls(asked)
+            if error is not errors.NoError:
+                raise error
+        return {(rule.resource_pattern.resource_name, rule.operation.name) for rule in found}
+
+    def allow(self, user: str, rules: Iterable[tuple[str, str]]) -> None:
+        with self._asking("cluster", "Alter"):
+            made = self._admin.create_acls(
+                [
+                    ACL(
+                        f"User:{user}",
+                        "*",
+                        ACLOperation[operation],
+                        ACLPermissionType.ALLOW,
+                        ResourcePattern(ResourceType.TOPIC, topic),
+                    )
+                    for topic, operation in rules
+                ]
+            )
+            if made["failed"]:
+                raise made["failed"][0]
+
+    @contextmanager
+    def _asking(self, topic: str, operation: str) -> Iterator[None]:
+        try:
+            yield
+        except errors.SecurityDisabledError as error:
+            raise KafkaUnavailable(
+                "the broker keeps no access rules, so everybody may do everything; got --agent: set its "
+                "authorizer.class.name, or leave --agent out"
+            ) from error
+        except errors.KafkaError as error:
+            raise KafkaUnavailable(problem_of(error, self._kafka, topic, operation)) from error

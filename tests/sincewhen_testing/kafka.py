@@ -1,0 +1,53 @@
+"""A real Kafka broker for tests: a plaintext listener for everything, a TLS one for users with access rules."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import msgspec
+
+from sincewhen.stack.broker import Broker, Ports, Secure
+from sincewhen_schemas.kafka import KafkaSettings
+from sincewhen_testing import needs
+from sincewhen_testing.certificates import Authority
+from sincewhen_testing.server import free_port
+
+USERS = (("agent", "agent's secret"), ("other", "other's secret"))
+
+
+class Kafka(Broker):
+    """With certificates of its own `authority`."""
+
+    def __init__(self, folder: Path) -> None:
+        self.authority = Authority(folder / "authority")
+        self.certificate = self.authority.broker("broker")
+        secure = Secure(self.certificate, self.authority.ca, USERS)
+        super().__init__(folder / "broker", Ports(free_port(), free_port(), free_port()), secure)
+
+    def settings(self, user: str = "", **fields: str) -> KafkaSettings:
+        """How a user comes in by TLS; without one, everybody's plaintext listener."""
+        if not user:
+            return KafkaSettings(servers=self.servers, security="plaintext")
+        known = {
+            "servers": self.secure_servers,
+            "ca_file": str(self.authority.ca),
+            "password": dict(USERS).get(user, ""),
+        }
+        return msgspec.convert({**known, "security": "tls", "user": user, **fields}, KafkaSettings)
+
+    def restart(self, certificate: Path | None = None) -> None:
+        """With another certificate; None: the right one."""
+        self.stop()
+        self.secure = Secure(certificate or self.certificate, self.authority.ca, USERS)
+        self.start()
+
+
+@contextmanager
+def running_kafka(folder: Path) -> Iterator[Kafka]:
+    needs.kafka()
+    broker = Kafka(folder)
+    try:
+        broker.start()
+        yield broker
+    finally:
+        broker.stop()
