@@ -1,46 +1,63 @@
 """What every log promises."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
+from sincewhen.log.kafka import KafkaLog, KafkaStates, new_producer
+from sincewhen.log.kafka_admin import Cluster
 from sincewhen.log.log import Log
 from sincewhen.log.memory import MemoryLog
 from sincewhen.log.sqlite import SqliteLog
+from sincewhen_testing.kafka import Kafka
 
-Make = Callable[[Path], Log]
-LOGS = [pytest.param(lambda _path: MemoryLog(), id="memory"), pytest.param(SqliteLog, id="sqlite")]
+LOGS = ["memory", "sqlite", "kafka"]
+
+
+def kafka_log(kafka: Kafka) -> KafkaLog:
+    settings, topic = kafka.settings(), f"log-{uuid4().hex}"
+    with Cluster(settings) as cluster:
+        cluster.create(topic, 1, 1, {"message.timestamp.type": "LogAppendTime"})
+        cluster.create(f"{topic}-states", 1, 1, {"cleanup.policy": "compact"})
+    producer = new_producer(settings)
+    return KafkaLog(settings, producer, topic, 0, KafkaStates(settings, producer, topic, f"{topic}-states"))
 
 
 @pytest.fixture(params=LOGS)
-def log(request: pytest.FixtureRequest, tmp_path: Path) -> Log:
-    make: Make = request.param
-    return make(tmp_path / "log.db")
+def log(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Log]:
+    if request.param == "kafka":
+        made = kafka_log(request.getfixturevalue("kafka"))
+        yield made
+        made.close()
+        made.producer.close()
+    else:
+        yield MemoryLog() if request.param == "memory" else SqliteLog(tmp_path / "log.db")
 
 
 def test_records_come_back_in_the_order_in_which_they_were_appended(log: Log) -> None:
-    assert log.append([("a", b"1"), ("b", b"2")], 10) == 1
-    assert log.append([("a", b"3")], 20) == 3
-    assert [(r.offset, r.key, r.value, r.appended_at_ns) for r in log.read(1, 10)] == [
-        (1, "a", b"1", 10),
-        (2, "b", b"2", 10),
-        (3, "a", b"3", 20),
-    ]
-    assert [r.offset for r in log.read(2, 1)] == [2]
-    assert log.read(4, 10) == []
-    assert log.end() == 4
+    first = log.end()
+    assert log.append([("a", b"1"), ("b", b"2")], 10) == first
+    assert log.append([("a", b"3")], 20) == first + 2
+    found = log.read(first, 10)
+    assert [(r.offset - first, r.key, r.value) for r in found] == [(0, "a", b"1"), (1, "b", b"2"), (2, "a", b"3")]
+    assert found[0].appended_at_ns == found[1].appended_at_ns <= found[2].appended_at_ns
+    assert [r.offset for r in log.read(first + 1, 1)] == [first + 1]
+    assert log.read(first + 3, 10) == []
+    assert log.end() == first + 3
 
 
 def test_a_new_log_starts_at_its_first_offset(log: Log) -> None:
-    assert log.snapshot().next_offset == log.end() == 1
+    assert log.snapshot().next_offset == log.end()
     assert log.snapshot().states == {}
 
 
 def test_a_barrier_keeps_the_states_that_did_not_change(log: Log) -> None:
-    log.barrier(5, {"a": b"x", "b": b"y"})
-    log.barrier(7, {"a": b"z"})
-    assert log.snapshot().next_offset == 7
+    first = log.snapshot().next_offset
+    log.barrier(first + 5, {"a": b"x", "b": b"y"})
+    log.barrier(first + 7, {"a": b"z"})
+    assert log.snapshot().next_offset == first + 7
     assert log.snapshot().states == {"a": b"z", "b": b"y"}
 
 

@@ -3,55 +3,59 @@
 What `append` and `barrier` returned for is on all in-sync replicas (acks=all). Snapshots: `snapshots.py`.
 """
 
-import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias
+from typing import Any
 
 from kafka import KafkaConsumer, KafkaProducer, TopicPartition
-from kafka.admin import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from sincewhen.log.kafka_admin import Cluster, KafkaUnavailable
 from sincewhen.log.log import LogRecord, LogUnavailable, Snapshot
 from sincewhen.log.snapshots import POSITION, Snapshots
+from sincewhen_schemas.kafka import KafkaSettings
+from sincewhen_schemas.kafka_problem import problem_of
 
 ACK_S_MAX = 120.0
+_RECORD_BYTES_MAX = 8 * 1024 * 1024
 _POLL_MS = 500
-Settings: TypeAlias = Mapping[str, Any]  # of kafka-python: servers, security
 
 
-def new_producer(settings: Settings) -> KafkaProducer:
+@contextmanager
+def asking(kafka: KafkaSettings, topic: str, operation: str) -> Iterator[None]:
+    """Turns the client's failures into LogUnavailable."""
+    try:
+        yield
+    except KafkaError as error:
+        raise LogUnavailable(problem_of(error, kafka, topic, operation)) from error
+    except KafkaUnavailable as error:
+        raise LogUnavailable(str(error)) from error
+
+
+def new_producer(kafka: KafkaSettings) -> KafkaProducer:
     """In order, and never stuck for ever: an idempotent one is after an outage longer than its delivery timeout."""
     return KafkaProducer(
-        **settings,
+        **kafka.client_options(),
         acks="all",
         enable_idempotence=False,
         max_in_flight_requests_per_connection=1,
         delivery_timeout_ms=int(ACK_S_MAX * 1000),
         linger_ms=5,
         batch_size=256 * 1024,
-        max_request_size=8 * 1024 * 1024,
+        max_request_size=_RECORD_BYTES_MAX,
     )
 
 
-def new_consumer(settings: Settings, **more: Any) -> KafkaConsumer:  # noqa: ANN401 - kafka-python's
+def new_consumer(kafka: KafkaSettings, **more: Any) -> KafkaConsumer:  # noqa: ANN401 - kafka-python's
     """Of no group, unless `more` names one; commits only when told."""
-    wanted = {"enable_auto_commit": False, "auto_offset_reset": "earliest", "fetch_max_bytes": 16 * 1024 * 1024}
-    return KafkaConsumer(**settings, **wanted, **more)
-
-
-def topic_id(settings: Settings, topic: str) -> str:
-    """The incarnation of a topic. Raises LogUnavailable where there is none."""
-    admin = KafkaAdminClient(**settings)
-    try:
-        (told,) = admin.describe_topics([topic])
-        return str(uuid.UUID(str(told["topic_id"])))
-    except (KafkaError, ValueError, KeyError) as error:
-        raise LogUnavailable(
-            f"topic {topic!r} was not described ({error}): make it with `sincewhen topics apply`"
-        ) from error
-    finally:
-        admin.close()
+    return KafkaConsumer(
+        **kafka.client_options(),
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=_RECORD_BYTES_MAX,
+        **more,
+    )
 
 
 def record_of(item: Any) -> LogRecord:  # noqa: ANN401 - kafka-python's ConsumerRecord
@@ -59,20 +63,12 @@ def record_of(item: Any) -> LogRecord:  # noqa: ANN401 - kafka-python's Consumer
     return LogRecord(item.offset, key, item.value or b"", item.timestamp * 1_000_000, item.partition)
 
 
-def acknowledged(sent: Sequence[Any], *, within_s: float = ACK_S_MAX) -> list[int]:
-    """Offsets of what a producer sent, once all have been acknowledged. Raises LogUnavailable."""
-    try:
-        return [future.get(timeout=within_s).offset for future in sent]
-    except KafkaError as error:
-        raise LogUnavailable(f"Kafka did not take a record ({error}): it is tried again") from error
-
-
-def whole(settings: Settings, topic: str, partitions: Sequence[int]) -> dict[int, list[LogRecord]]:
+def whole(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[int, list[LogRecord]]:
     """What compacted partitions hold: of each key the newest record, in order. Raises LogUnavailable."""
     places = [TopicPartition(topic, partition) for partition in partitions]
     newest: dict[int, dict[str, LogRecord]] = {partition: {} for partition in partitions}
-    try:
-        consumer = new_consumer(settings)
+    with asking(kafka, topic, "Read"):
+        consumer = new_consumer(kafka)
         try:
             consumer.assign(places)
             consumer.seek_to_beginning(*places)
@@ -84,8 +80,6 @@ def whole(settings: Settings, topic: str, partitions: Sequence[int]) -> dict[int
                         newest[place.partition][record.key] = record
         finally:
             consumer.close()
-    except KafkaError as error:
-        raise LogUnavailable(f"{topic} was not read ({error}): it is tried again") from error
     return {partition: [record for record in found.values() if record.value] for partition, found in newest.items()}
 
 
@@ -93,7 +87,7 @@ def whole(settings: Settings, topic: str, partitions: Sequence[int]) -> dict[int
 class KafkaStates:
     """Snapshots of the partitions of `topic`, in the compacted topic `states`."""
 
-    settings: Settings
+    kafka: KafkaSettings
     producer: KafkaProducer
     topic: str
     states: str
@@ -101,8 +95,9 @@ class KafkaStates:
 
     def load(self, partitions: Sequence[int]) -> dict[int, Snapshot]:
         """Raises LogUnavailable."""
-        self._snapshots.topic_id = topic_id(self.settings, self.topic)
-        found = whole(self.settings, self.states, partitions)
+        with asking(self.kafka, self.topic, "Describe"), Cluster(self.kafka) as cluster:
+            self._snapshots.topic_id = cluster.topic_id(self.topic)
+        found = whole(self.kafka, self.states, partitions)
         return {
             partition: self._snapshots.read(partition, {record.key: record.value for record in found[partition]})
             for partition in partitions
@@ -114,21 +109,20 @@ class KafkaStates:
         self._write(partition, {POSITION: self._snapshots.position(partition, next_offset, dirty)})
 
     def _write(self, partition: int, records: Mapping[str, bytes]) -> None:
-        try:
+        with asking(self.kafka, self.states, "Write"):
             sent = [
                 self.producer.send(self.states, value, key.encode(), partition=partition)
                 for key, value in records.items()
             ]
-        except KafkaError as error:
-            raise LogUnavailable(f"{self.states} took no state ({error}): it is tried again") from error
-        acknowledged(sent)
+            for future in sent:
+                future.get(ACK_S_MAX)
 
 
 @dataclass(slots=True)
 class KafkaLog:
     """One partition of `topic`."""
 
-    settings: Settings
+    kafka: KafkaSettings
     producer: KafkaProducer
     topic: str
     partition: int
@@ -136,28 +130,22 @@ class KafkaLog:
     _reader: KafkaConsumer | None = None
 
     def append(self, records: Sequence[tuple[str, bytes]], _now_ns: int, /) -> int:
-        try:
+        with asking(self.kafka, self.topic, "Write"):
             sent = [
                 self.producer.send(self.topic, value, key.encode(), partition=self.partition) for key, value in records
             ]
-        except KafkaError as error:
-            raise LogUnavailable(f"{self.topic} took no record ({error}): it is tried again") from error
-        return min(acknowledged(sent))
+            return min(future.get(ACK_S_MAX).offset for future in sent)
 
     def read(self, offset: int, limit: int, /) -> list[LogRecord]:
         here = TopicPartition(self.topic, self.partition)
-        try:
+        with asking(self.kafka, self.topic, "Read"):
             if self._reader is None:
-                self._reader = new_consumer(self.settings)
+                self._reader = new_consumer(self.kafka)
                 self._reader.assign([here])
             self._reader.seek(here, offset)
-            if offset >= self._reader.end_offsets([here])[here]:
-                return []
             found: list[LogRecord] = []
-            while not found:
+            while not found and self._reader.end_offsets([here])[here] > offset:
                 found = [record_of(item) for item in self._reader.poll(_POLL_MS, limit).get(here, [])]
-        except KafkaError as error:
-            raise LogUnavailable(f"{self.topic} was not read ({error}): it is tried again") from error
         return found
 
     def barrier(self, next_offset: int, dirty: Mapping[str, bytes], /) -> None:
@@ -168,11 +156,13 @@ class KafkaLog:
 
     def end(self) -> int:
         here = TopicPartition(self.topic, self.partition)
-        try:
-            consumer = new_consumer(self.settings)
+        with asking(self.kafka, self.topic, "Read"):
+            consumer = new_consumer(self.kafka)
             try:
                 return int(consumer.end_offsets([here])[here])
             finally:
                 consumer.close()
-        except KafkaError as error:
-            raise LogUnavailable(f"{self.topic} has no end now ({error}): it is tried again") from error
+
+    def close(self) -> None:
+        if self._reader is not None:
+            self._reader.close()

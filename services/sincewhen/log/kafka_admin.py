@@ -70,6 +70,15 @@ class Cluster:
         replicas = min(len(partition["replica_nodes"]) for partition in partitions)
         return Found(len(partitions), replicas, {key: str(value["value"]) for key, value in told.items()})
 
+    def topic_id(self, name: str) -> str:
+        """The incarnation of a topic: another one where it was deleted and made again."""
+        with self._asking(name, "Describe"):
+            (about,) = self._admin.describe_topics([name])
+            error = errors.for_code(about["error_code"])
+            if error is not errors.NoError:
+                raise error
+        return str(about["topic_id"])
+
     def create(self, name: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
         with self._asking(name, "Create"):
             asked = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(settings)}
