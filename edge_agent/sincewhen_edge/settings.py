@@ -92,6 +92,10 @@ def state_folder() -> Path:
     return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "sincewhen-edge"
 
 
+def read_text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
+
+
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
     """Settings of the file and the environment. Raises SettingsError that says the rule, the value and the way out."""
     try:
@@ -189,7 +193,7 @@ def _kafka(written: Settings, environment: Mapping[str, str]) -> KafkaSettings |
     if server != DEFAULT_SERVER:
         raise SettingsError(f"frames go one way, to a server or to [kafka]; got both, and {server}: leave one out")
     try:
-        return written.kafka.completed(environment, lambda path: Path(path).read_text(encoding="utf-8"))
+        return written.kafka.completed(environment, read_text)
     except KafkaSettingsError as error:
         raise SettingsError(str(error)) from error
 

@@ -21,10 +21,9 @@ from sincewhen_schemas.encode import encode_heartbeat
 from sincewhen_schemas.kafka import KafkaSettings
 from sincewhen_testing.fake_server import PROBLEM_JSON, Answer, FakeServer, acknowledged, fake_server
 from sincewhen_testing.kafka import Kafka
+from sincewhen_testing.spooled import UNTIL_S, first_copies, put, until
 
-RECORD_BYTES = 2000
 ANSWER_S = 6.0
-UNTIL_S = 60.0
 
 
 class Place(Protocol):
@@ -116,27 +115,6 @@ def started(place: Place, spool: Spool) -> Iterator[Callable[..., Publisher]]:
     yield start
     for publisher in made:
         publisher.stop(20)
-
-
-def put(spool: Spool, station: str, records: range, size: int = RECORD_BYTES) -> list[bytes]:
-    """Frames of so many bytes, or a little more."""
-    made = []
-    for seq in records:
-        batch = pb.FrameBatch(agent_id="pc", boot_id="b", view="top", first_seq=seq, n=1, captured_at_ns=bytes(size))
-        made.append(pb.StationRecord(schema_version=1, station_id=station, frames=batch).SerializeToString())
-        spool.put(station, made[-1], seq)
-    return made
-
-
-def until(holds: Callable[[], object]) -> None:
-    deadline = time.monotonic() + UNTIL_S
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
-
-
-def first_copies(values: list[bytes]) -> list[bytes]:
-    return list(dict.fromkeys(values))
 
 
 def test_records_arrive_oldest_first_and_leave_the_spool(

@@ -51,6 +51,8 @@ class Kafka(Broker):
         try:
             partitions = [TopicPartition(FRAMES_TOPIC, each) for each in consumer.partitions_for_topic(FRAMES_TOPIC)]
             ends = {place: end for place, end in consumer.end_offsets(partitions).items() if end}
+            if not ends:
+                return []
             consumer.assign(list(ends))
             consumer.seek_to_beginning()
             found: list[tuple[int, bytes]] = []

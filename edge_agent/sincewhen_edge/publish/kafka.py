@@ -12,8 +12,8 @@ whole or not at all:
 - A producer sends it again by itself (max_in_flight_requests_per_connection=1) until this module throws the producer
   away, long before its own `delivery_timeout_ms`: a batch that expires lets those behind it pass.
 - A producer that was thrown away may still get its batch to the broker: these are copies by then.
-- kafka-python splits a batch that is too large for its topic, and the parts are no whole: so an upload of several
-  records stays below a broker's smallest usual limit, 1 MiB.
+- kafka-python splits a batch that is too large for its topic, and the parts would be no whole: that is switched off,
+  and the publisher offers such records one by one.
 
 Every failure throws the producer away: one that was once refused by a broker stays refused, and the default one,
 idempotent, hangs for ever after an outage. The next attempt goes through `reached`, which says why where the client
@@ -144,6 +144,7 @@ class KafkaWay:
         except KafkaTimeoutError as error:
             raise _Unsent(not_served(self._kafka)) from error
         producer._unregister_cleanup()  # noqa: SLF001 - else it holds up the host's exit
+        producer._sender._can_split = lambda *_: False  # noqa: SLF001 - no setting does it, and a batch must stay whole
         self._producer = producer
         try:
             producer.partitions_for(FRAMES_TOPIC)

@@ -26,7 +26,7 @@ from sincewhen.log.cards import Found
 from sincewhen_schemas.kafka import KafkaSettings
 from sincewhen_schemas.kafka_problem import not_served, problem_of
 
-_BOOTSTRAP_MS, _REQUEST_MS = 10_000, 15_000
+_BOOTSTRAP_MS, _REQUEST_MS, _CREATE_MS = 10_000, 30_000, 60_000
 
 
 class KafkaUnavailable(Exception):  # noqa: N818 - the unwell world, or rights that are missing
@@ -73,7 +73,8 @@ class Cluster:
     def create(self, name: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
         with self._asking(name, "Create"):
             asked = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(settings)}
-            self._admin.create_topics({name: asked}, wait_for_metadata=True)
+            self._admin.create_topics({name: asked})
+            self._admin.wait_for_topics([name], timeout_ms=_CREATE_MS)
 
     def change(self, name: str, settings: Mapping[str, str]) -> None:
         with self._asking(name, "AlterConfigs"):
