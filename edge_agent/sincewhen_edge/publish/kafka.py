@@ -51,7 +51,9 @@ class _Unsent(Exception):  # noqa: N818 - the unwell world, in words that say wh
 
 
 class KafkaWay:
-    upload_bytes = 900_000
+    """Its producer is made by the publisher's thread, so after any fork, and holds one upload at most."""
+
+    upload_bytes = 900_000  # below max.message.bytes of a topic that nobody has set one for, 1 MiB
 
     def __init__(self, kafka: KafkaSettings, agent_id: str, answer_s: float = ANSWER_S) -> None:
         self._kafka, self._answer_s = kafka, answer_s
@@ -131,7 +133,8 @@ class KafkaWay:
 
     def _connected(self) -> "KafkaProducer":
         from kafka import KafkaProducer  # noqa: PLC0415 - an extra
-        from kafka.errors import KafkaTimeoutError  # noqa: PLC0415 - an extra
+        from kafka.errors import KafkaError, KafkaTimeoutError  # noqa: PLC0415 - an extra
+        from kafka.net.compat import KafkaNetClient  # noqa: PLC0415 - an extra
 
         try:
             there = reached(self._kafka)
@@ -139,10 +142,19 @@ class KafkaWay:
             raise _Unsent(problem_of(error, self._kafka)) from error
         options = self._kafka.client_options()
         options["bootstrap_servers"] = [f"[{host}]:{port}" if ":" in host else f"{host}:{port}" for host, port in there]
+        clients: list[Any] = []
         try:
-            producer = KafkaProducer(**options, **self._producer_options())
-        except KafkaTimeoutError as error:
-            raise _Unsent(not_served(self._kafka)) from error
+            producer = KafkaProducer(
+                **options,
+                **self._producer_options(),
+                kafka_client=lambda **given: _kept(clients, KafkaNetClient(**given)),
+            )
+        except KafkaError as error:
+            for client in clients:  # a producer that was not made keeps its sockets open
+                client.close()
+            if isinstance(error, KafkaTimeoutError):
+                raise _Unsent(not_served(self._kafka)) from error
+            raise
         producer._unregister_cleanup()  # noqa: SLF001 - else it holds up the host's exit
         producer._sender._can_split = lambda *_: False  # noqa: SLF001 - no setting does it, and a batch must stay whole
         self._producer = producer
@@ -178,3 +190,8 @@ class KafkaWay:
             "metrics_enabled": False,
             "socket_options": [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *keepalive],
         }
+
+
+def _kept(clients: list[Any], client: Any) -> Any:  # noqa: ANN401 - of an extra
+    clients.append(client)
+    return client

@@ -132,7 +132,8 @@ class Publisher:
 
     def _ask(self, way: Way, records: Sequence[Waiting]) -> Answer:
         answer = way.send(records, self._stop)
-        self.clock_offset_ns = way.clock_offset_ns
+        if way.clock_offset_ns is not None:
+            self.clock_offset_ns = way.clock_offset_ns
         self._tell(answer.problem)
         return answer
 

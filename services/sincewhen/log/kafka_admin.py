@@ -21,6 +21,7 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
+from kafka.net.compat import KafkaNetClient
 
 from sincewhen.log.cards import Found
 from sincewhen_schemas.kafka import KafkaSettings
@@ -38,11 +39,18 @@ class Cluster:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
+        clients: list[KafkaNetClient] = []
+
+        def kept(**given: object) -> KafkaNetClient:
+            clients.append(KafkaNetClient(**given))
+            return clients[-1]
+
+        limits = {"bootstrap_timeout_ms": _BOOTSTRAP_MS, "request_timeout_ms": _REQUEST_MS}
         try:
-            self._admin = KafkaAdminClient(
-                **kafka.client_options(), bootstrap_timeout_ms=_BOOTSTRAP_MS, request_timeout_ms=_REQUEST_MS
-            )
-        except errors.KafkaTimeoutError as error:  # the client keeps the reason to itself
+            self._admin = KafkaAdminClient(**kafka.client_options(), **limits, kafka_client=kept)
+        except errors.KafkaTimeoutError as error:
+            for client in clients:  # an admin client that was not made keeps its sockets open, and the reason to itself
+                client.close()
             raise KafkaUnavailable(not_served(kafka)) from error
 
     def __enter__(self) -> Self:
