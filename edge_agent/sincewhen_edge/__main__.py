@@ -22,13 +22,22 @@ from sincewhen_edge.agent import EdgeAgent
 from sincewhen_edge.models import IMAGE_SIDE, ModelError, load_model
 from sincewhen_edge.reference.build import COPIES, Place, build, pinned
 from sincewhen_edge.reference.send import SendError, send
-from sincewhen_edge.settings import DEFAULT_SERVER, LimitSettings, ModelSettings, Settings, SpoolSettings, complete
+from sincewhen_edge.settings import (
+    DEFAULT_SERVER,
+    LimitSettings,
+    ModelSettings,
+    Settings,
+    SpoolSettings,
+    complete,
+    read_text,
+)
 from sincewhen_edge.sources import signals as signal_rows
 from sincewhen_edge.sources.images import BATCH_IMAGES, archive_shots, folder_shots, play
 from sincewhen_edge.sources.pace import Pace
 from sincewhen_edge.sources.rows import Row, Rows, SourceError, TimeForm, read_rows, source_of, unsent
 from sincewhen_edge.spool import Progress
 from sincewhen_schemas.frames import PURPOSES
+from sincewhen_schemas.kafka import written_in
 from sincewhen_schemas.reference import reference_sha
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -50,6 +59,11 @@ def _common(command: F) -> F:
             default=DEFAULT_SERVER,
             show_default=True,
             help="Or SINCEWHEN_SERVER.",
+        ),
+        click.option(
+            "--kafka",
+            type=FILE,
+            help="Instead of --server: a TOML file with a table [kafka]. Set no SINCEWHEN_SERVER then.",
         ),
         click.option(
             "--spool",
@@ -205,7 +219,7 @@ def build_reference(
             "--out is bytes, which no terminal shows; got -, a terminal: redirect it, or name a file"
         )
     asked = Settings(station_id=station, view=view, server=server or DEFAULT_SERVER)
-    settings = _checked(lambda: complete(asked, _token()))
+    settings = _checked(lambda: complete(asked, _environment()))
     if hasattr(os, "nice"):  # not on Windows
         os.nice(_NICENESS)
     files = _checked(lambda: pinned(directory))
@@ -249,13 +263,14 @@ def _agent(common: dict[str, Any], model: ModelSettings) -> Iterator[EdgeAgent]:
         station_id=common["station"],
         view=common["view"],
         server=common["server"],
+        kafka=_checked(lambda: written_in(str(common["kafka"]), read_text)) if common["kafka"] else None,
         agent_id=common["agent_id"],
         purpose=common["purpose"],
         model=model,
         spool=SpoolSettings(path=str(common["spool"] or "")),
         limits=LimitSettings(factors_core_share=1.0, close_s=60.0),
     )
-    agent = _checked(lambda: EdgeAgent(complete(written, _token())))
+    agent = _checked(lambda: EdgeAgent(complete(written, _environment())))
     try:
         yield agent
         agent.flush()
@@ -283,9 +298,10 @@ def _agent(common: dict[str, Any], model: ModelSettings) -> Iterator[EdgeAgent]:
         )
 
 
-def _token() -> dict[str, str]:
+def _environment() -> dict[str, str]:
     """All that the commands' settings take from the environment: click has read the rest."""
-    return {"SINCEWHEN_TOKEN": os.environ.get("SINCEWHEN_TOKEN", "")}
+    names = ("SINCEWHEN_TOKEN", "SINCEWHEN_KAFKA_SERVERS", "SINCEWHEN_KAFKA_PASSWORD")
+    return {name: os.environ.get(name, "") for name in names}
 
 
 def _unsent(path: Path, rows: Rows, agent: EdgeAgent, source: str) -> list[tuple[Row, Progress]]:

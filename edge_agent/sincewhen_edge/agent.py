@@ -22,7 +22,8 @@ from sincewhen_edge.batch import WAIT_NS_MAX, Batcher, Record
 from sincewhen_edge.counts import Counts
 from sincewhen_edge.fit import is_id, unicode
 from sincewhen_edge.pictures import count, reduced
-from sincewhen_edge.publish.http import HttpPublisher
+from sincewhen_edge.publish import way_of
+from sincewhen_edge.publish.publisher import Publisher
 from sincewhen_edge.settings import Settings, load_settings
 from sincewhen_edge.share import CoreShare
 from sincewhen_edge.spool import Progress, Spool, SpoolFull
@@ -47,7 +48,9 @@ class EdgeAgent:
         self.boot_id = uuid.uuid4().hex
         self.spool = Spool(settings.spool_path, settings.spool.bytes_max)
         self._counts = Counts()
-        self.publisher = HttpPublisher(self.spool, settings.server, settings.token, self._heartbeat, self._counts)
+        self.publisher = Publisher(
+            self.spool, way_of(settings), self._heartbeat, self._counts, settings.limits.send_bytes_per_s
+        )
         self._captured = 0
         self._source_stopped = False
         self._producing: bool | None = None

@@ -1,6 +1,7 @@
 """One frozen value out of edge.toml and the environment, read once, at start.
 
-Environment: SINCEWHEN_SERVER before `server`, SINCEWHEN_TOKEN before `token_file`. A token never stands in the TOML.
+Environment: SINCEWHEN_SERVER before `server`, SINCEWHEN_TOKEN before `token_file`; of [kafka]:
+`sincewhen_schemas.kafka`. A token or password never stands in the TOML.
 """
 
 import math
@@ -16,6 +17,7 @@ import msgspec
 
 from sincewhen_edge.fit import is_id, unicode
 from sincewhen_schemas.frames import Purpose
+from sincewhen_schemas.kafka import KafkaSettings, KafkaSettingsError
 from sincewhen_schemas.limits import (
     CLASSES_MAX,
     ID_CHARS_MAX,
@@ -58,6 +60,7 @@ class LimitSettings(_Settings, frozen=True, kw_only=True):
     queue_frames: int = 512  # frames between the host's thread and the worker
     factors_core_share: float = 0.1  # of one core, for image factors
     close_s: float = 10.0  # how long `close` waits for the queue to be spooled
+    send_bytes_per_s: float = 8.0 * 1024**2  # at most; what waited through an outage goes no faster
 
 
 class Settings(_Settings, frozen=True, kw_only=True):
@@ -66,6 +69,7 @@ class Settings(_Settings, frozen=True, kw_only=True):
     station_id: str
     view: str = "main"
     server: str = DEFAULT_SERVER
+    kafka: KafkaSettings | None = None  # instead of `server`
     token_file: str = ""
     token: str = ""
     agent_id: str = ""
@@ -86,6 +90,10 @@ class Settings(_Settings, frozen=True, kw_only=True):
 def state_folder() -> Path:
     """Where this PC keeps what must outlive the process."""
     return Path(os.environ.get("XDG_STATE_HOME", Path.home() / ".local" / "state")) / "sincewhen-edge"
+
+
+def read_text(path: str) -> str:
+    return Path(path).read_text(encoding="utf-8")
 
 
 def load_settings(path: Path, environment: Mapping[str, str] | None = None) -> Settings:
@@ -112,6 +120,7 @@ def complete(written: Settings, environment: Mapping[str, str]) -> Settings:
         server=(environment.get("SINCEWHEN_SERVER") or written.server).rstrip("/"),
         token=environment.get("SINCEWHEN_TOKEN", "") or _token(written.token_file),
         agent_id=written.agent_id or socket.gethostname(),
+        kafka=_kafka(written, environment),
     )
     _check_names(settings)
     _check_way(settings)
@@ -128,6 +137,8 @@ def complete(written: Settings, environment: Mapping[str, str]) -> Settings:
         )
     if not (math.isfinite(limits.close_s) and limits.close_s >= 0):
         raise SettingsError(f"limits.close_s is 0 or more seconds; got {limits.close_s}: 10 suits most lines")
+    if not limits.send_bytes_per_s > 0:
+        raise SettingsError(f"limits.send_bytes_per_s is above 0; got {limits.send_bytes_per_s}: 8388608 is 8 MiB")
     return settings
 
 
@@ -173,6 +184,18 @@ def _check_model(model: ModelSettings) -> None:
         raise SettingsError(f"model.image_mean is a number and image_std above 0; got {got}: 0 and 1 for 0..1 tensors")
     if not 0 <= model.detection_score_min <= 1:
         raise SettingsError(f"model.detection_score_min is 0..1; got {model.detection_score_min}: 0.5 is usual")
+
+
+def _kafka(written: Settings, environment: Mapping[str, str]) -> KafkaSettings | None:
+    if written.kafka is None:
+        return None
+    server = environment.get("SINCEWHEN_SERVER") or written.server
+    if server != DEFAULT_SERVER:
+        raise SettingsError(f"frames go one way, to a server or to [kafka]; got both, and {server}: leave one out")
+    try:
+        return written.kafka.completed(environment, read_text)
+    except KafkaSettingsError as error:
+        raise SettingsError(str(error)) from error
 
 
 def _token(path: str) -> str:

@@ -57,6 +57,7 @@ class Waiting:
 
     id: int
     value: bytes
+    station_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,14 +107,16 @@ class Spool:
     def oldest(self, limit: int, bytes_max: int) -> list[Waiting]:
         """The oldest records, at most `limit` and `bytes_max` together, but at least one if any waits."""
         with self._using():
-            rows = self._db.execute("SELECT id, value FROM records ORDER BY id LIMIT ?", (limit,)).fetchall()
+            rows = self._db.execute(
+                "SELECT id, value, station_id FROM records ORDER BY id LIMIT ?", (limit,)
+            ).fetchall()
         taken: list[Waiting] = []
         total = 0
-        for number, value in rows:
+        for number, value, station_id in rows:
             total += len(value)
             if taken and total > bytes_max:
                 break
-            taken.append(Waiting(number, value))
+            taken.append(Waiting(number, value, station_id))
         return taken
 
     def acknowledge(self, ids: Sequence[int], refused: Mapping[int, str] = _NONE) -> None:

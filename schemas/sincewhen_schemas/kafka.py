@@ -83,23 +83,28 @@ class KafkaSettings(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_
 
 
 def loaded(path: str, environment: Mapping[str, str], read: ReadText) -> KafkaSettings:
-    """The [kafka] table of a TOML file, completed; other tables are others'. Raises KafkaSettingsError."""
+    """As `written_in`, completed."""
+    written = written_in(path, read)
     try:
-        return _table(tomllib.loads(read(path))).completed(environment, read)
+        return written.completed(environment, read)
+    except KafkaSettingsError as error:
+        raise KafkaSettingsError(f"{path}: {error}") from error
+
+
+def written_in(path: str, read: ReadText) -> KafkaSettings:
+    """The [kafka] table of a TOML file, not completed; other tables are others'. Raises KafkaSettingsError."""
+    try:
+        tables = tomllib.loads(read(path))
+        written = msgspec.convert(tables["kafka"], KafkaSettings) if "kafka" in tables else None
     except (OSError, UnicodeDecodeError) as error:
         raise KafkaSettingsError(f"{path} can't be read: {error}; name a UTF-8 text file") from error
     except tomllib.TOMLDecodeError as error:
         raise KafkaSettingsError(f"{path} is not TOML: {error}; correct that line") from error
     except msgspec.ValidationError as error:
         raise KafkaSettingsError(f"{path}: [kafka]: {error}; schemas/README.md shows every field") from error
-    except KafkaSettingsError as error:
-        raise KafkaSettingsError(f"{path}: {error}") from error
-
-
-def _table(written: Mapping[str, object]) -> KafkaSettings:
-    if "kafka" not in written:
-        raise KafkaSettingsError("there is no [kafka] table: write servers and security in one")
-    return msgspec.convert(written["kafka"], KafkaSettings)
+    if written is None:
+        raise KafkaSettingsError(f"{path}: there is no [kafka] table: write servers and security in one")
+    return written
 
 
 def _check_user(kafka: KafkaSettings) -> None:

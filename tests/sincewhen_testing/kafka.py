@@ -5,9 +5,12 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from kafka import KafkaConsumer, TopicPartition
 
+from sincewhen.log.cards import cards
+from sincewhen.log.kafka_admin import Cluster
 from sincewhen.stack.broker import Broker, Ports, Secure
-from sincewhen_schemas.kafka import KafkaSettings
+from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
 from sincewhen_testing import needs
 from sincewhen_testing.certificates import Authority
 from sincewhen_testing.server import free_port
@@ -34,6 +37,31 @@ class Kafka(Broker):
             "password": dict(USERS).get(user, ""),
         }
         return msgspec.convert({**known, "security": "tls", "user": user, **fields}, KafkaSettings)
+
+    def has_frames(self) -> None:
+        """Make the topic frames, as its card says, where it is not there."""
+        (card,) = (card for card in cards() if card.name == FRAMES_TOPIC)
+        with Cluster(self.settings()) as cluster:
+            if cluster.topic(card.name) is None:
+                cluster.create(card.name, card.partitions, 1, card.settings(1))
+
+    def frames_of(self, station: str) -> list[bytes]:
+        """Every record of a station that the topic frames has, in order."""
+        consumer = KafkaConsumer(bootstrap_servers=self.servers, group_id=None)
+        try:
+            partitions = [TopicPartition(FRAMES_TOPIC, each) for each in consumer.partitions_for_topic(FRAMES_TOPIC)]
+            ends = {place: end for place, end in consumer.end_offsets(partitions).items() if end}
+            if not ends:
+                return []
+            consumer.assign(list(ends))
+            consumer.seek_to_beginning()
+            found: list[tuple[int, bytes]] = []
+            while any(consumer.position(place) < end for place, end in ends.items()):
+                for records in consumer.poll(timeout_ms=500).values():
+                    found += [(one.offset, one.value) for one in records if one.key == station.encode()]
+            return [value for _, value in sorted(found)]
+        finally:
+            consumer.close()
 
     def restart(self, certificate: Path | None = None) -> None:
         """With another certificate; None: the right one."""

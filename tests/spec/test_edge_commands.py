@@ -166,3 +166,18 @@ def test_images_are_sent_again_for_another_model_and_a_row_of_an_impossible_time
 def test_a_number_that_is_no_time_is_refused_at_once() -> None:
     with pytest.raises(ValueError, match="a time is at most"):
         TimeForm(UTC).ns("1e999990")
+
+
+def test_a_file_with_a_table_kafka_takes_the_place_of_the_server_and_both_are_refused(
+    tmp_path: Path, server: FakeServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("SINCEWHEN_KAFKA_PASSWORD", raising=False)
+    write(tmp_path / "log.csv", [1])
+    settings = tmp_path / "kafka.toml"
+    settings.write_text('[kafka]\nservers = "k:9093"\nsecurity = "tls"\nuser = "line1"\n')
+    both = sent(server, tmp_path, "--kafka", str(settings))
+    assert (both.exit_code, "frames go one way, to a server or to [kafka]" in said(both)) == (2, True)
+    without = sent(server, tmp_path, "--kafka", str(settings), "--server", "http://127.0.0.1:8099")
+    assert "kafka.user goes with a password; got 'line1' without one" in said(without)
+    settings.write_text("[other]\n")
+    assert "there is no [kafka] table" in said(sent(server, tmp_path, "--kafka", str(settings)))

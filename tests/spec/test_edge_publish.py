@@ -1,6 +1,9 @@
 """The spool's way to the server: what is an acknowledgement, what is not, and what the server never takes."""
 
+import gc
+import socket
 import sqlite3
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -8,8 +11,10 @@ from pathlib import Path
 import pytest
 
 from sincewhen_edge import EdgeAgent
+from sincewhen_edge.publish.kafka import KafkaWay
 from sincewhen_edge.settings import Settings, SpoolSettings
-from sincewhen_edge.spool import Spool, SpoolError
+from sincewhen_edge.spool import Spool, SpoolError, Waiting
+from sincewhen_schemas.kafka import KafkaSettings
 from sincewhen_testing.fake_server import PROBLEM_JSON, Answer, FakeServer, acknowledged, fake_server
 
 STATION = "p/a/l/s"
@@ -129,3 +134,23 @@ def test_whatever_sqlite_says_is_a_spool_error_and_the_bytes_stay_right(tmp_path
         with pytest.raises(SpoolError) as refusal:
             ask()
         assert isinstance(refusal.value.__cause__, sqlite3.Error)
+
+
+def test_a_broker_that_takes_connections_and_serves_nobody_costs_no_file_handles(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("sincewhen_edge.publish.kafka._BOOTSTRAP_MS", 300)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        way = KafkaWay(KafkaSettings(servers=f"127.0.0.1:{silent.getsockname()[1]}", security="plaintext"), "pc")
+        records = [Waiting(1, b"value", STATION)]
+        gc.disable()
+        try:
+            handles = []
+            for _ in range(3):
+                answer = way.send(records, threading.Event())
+                handles.append(sum(1 for _ in Path("/dev/fd").iterdir()))
+        finally:
+            gc.enable()
+        assert "takes the connection and does not answer" in answer.problem
+        assert (list(answer.taken), len(set(handles))) == ([], 1)
+        way.close()

@@ -9,6 +9,7 @@ import click
 from sincewhen.log.cards import TopicCard, cards, planned, rules_of_agents
 from sincewhen.log.kafka_admin import Cluster, KafkaUnavailable
 from sincewhen_edge.publish.reach import reached
+from sincewhen_edge.settings import read_text
 from sincewhen_schemas.kafka import KafkaSettings, KafkaSettingsError, loaded
 from sincewhen_schemas.kafka_problem import problem_of
 
@@ -40,7 +41,7 @@ def apply(file: Path, *, replicas: int | None, agents: tuple[str, ...], shorten_
     Exit code 1 where something differs, or the broker does not answer; again is always safe.
     """
     try:
-        settings = loaded(str(file), os.environ, lambda path: Path(path).read_text(encoding="utf-8"))
+        settings = loaded(str(file), os.environ, read_text)
         differences = _applied(settings, replicas, agents, shorten=shorten_retention, dry_run=dry_run)
     except KafkaSettingsError as error:
         raise click.UsageError(str(error)) from error

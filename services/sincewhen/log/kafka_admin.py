@@ -21,12 +21,13 @@ from kafka.admin import (
     ResourcePatternFilter,
     ResourceType,
 )
+from kafka.net.compat import KafkaNetClient
 
 from sincewhen.log.cards import Found
 from sincewhen_schemas.kafka import KafkaSettings
 from sincewhen_schemas.kafka_problem import not_served, problem_of
 
-_BOOTSTRAP_MS, _REQUEST_MS = 10_000, 15_000
+_BOOTSTRAP_MS, _REQUEST_MS, _CREATE_MS = 10_000, 30_000, 60_000
 
 
 class KafkaUnavailable(Exception):  # noqa: N818 - the unwell world, or rights that are missing
@@ -38,11 +39,18 @@ class Cluster:
 
     def __init__(self, kafka: KafkaSettings) -> None:
         self._kafka = kafka
+        clients: list[KafkaNetClient] = []
+
+        def kept(**given: object) -> KafkaNetClient:
+            clients.append(KafkaNetClient(**given))
+            return clients[-1]
+
+        limits = {"bootstrap_timeout_ms": _BOOTSTRAP_MS, "request_timeout_ms": _REQUEST_MS}
         try:
-            self._admin = KafkaAdminClient(
-                **kafka.client_options(), bootstrap_timeout_ms=_BOOTSTRAP_MS, request_timeout_ms=_REQUEST_MS
-            )
-        except errors.KafkaTimeoutError as error:  # the client keeps the reason to itself
+            self._admin = KafkaAdminClient(**kafka.client_options(), **limits, kafka_client=kept)
+        except errors.KafkaTimeoutError as error:
+            for client in clients:  # an admin client that was not made keeps its sockets open, and the reason to itself
+                client.close()
             raise KafkaUnavailable(not_served(kafka)) from error
 
     def __enter__(self) -> Self:
@@ -82,7 +90,8 @@ class Cluster:
     def create(self, name: str, partitions: int, replicas: int, settings: Mapping[str, str]) -> None:
         with self._asking(name, "Create"):
             asked = {"num_partitions": partitions, "replication_factor": replicas, "configs": dict(settings)}
-            self._admin.create_topics({name: asked}, wait_for_metadata=True)
+            self._admin.create_topics({name: asked})
+            self._admin.wait_for_topics([name], timeout_ms=_CREATE_MS)
 
     def change(self, name: str, settings: Mapping[str, str]) -> None:
         with self._asking(name, "AlterConfigs"):
