@@ -14,6 +14,7 @@ _COMMANDS = {  # by name: its module in sincewhen.cli, and what the list of comm
     "scope": ("query", "What is suspect: lots, supplier lots, shifts, skus, units."),
     "since": ("query", "Was this station out of control, and since when?"),
     "stations": ("query", "Every station: its state, and what learning still misses."),
+    "store": ("store", "The store alone, over ClickHouse's HTTP interface."),
     "up": ("up", "The whole server in one process."),
 }
 
