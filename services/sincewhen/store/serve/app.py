@@ -164,7 +164,7 @@ class _Service:
 
     async def _insert(self, run: Run, statement: Statement, first: bytes, pieces: AsyncIterator[bytes]) -> Answer:
         await self._in_thread(lambda: run.begin_insert(statement))
-        if first.strip():
+        if first:
             await self._in_thread(lambda: run.append(first))
         async for piece in pieces:
             await self._in_thread(lambda piece=piece: run.append(piece))  # type: ignore[misc]  # bound now
@@ -202,9 +202,12 @@ class _Service:
             text = refused.text(self.shared.version).rstrip("\n")
             block = f"\r\n__exception__\r\n{tag}\r\n{text}\n{len(text.encode())} {tag}\r\n__exception__\r\n"
             yield encoder.pack(block.encode())
+        await self._end(run)  # before the client knows the end: its next request may be of the same session
         yield encoder.end()
 
     async def _end(self, run: Run | None) -> None:
+        if run is not None and run.ended:
+            return
         with anyio.CancelScope(shield=True):
             if run is not None:
                 await to_thread.run_sync(run.end)

@@ -3,8 +3,8 @@
 A reader meets three walls. The engine says what the parsed statement is: only a READ_ONLY one goes on (not INTO
 OUTFILE, SET, USE, KILL ...). The engine writes it anew, in one spelling, without comments and with escapes undone; that
 text names no function that reaches a file, another server or this process, and it is what is executed: the function
-`file`, also as APPLY(file) or arrayMap(file, ...), and DESCRIBE of table functions would pass the third wall. The
-connection itself is readonly = 1, which no text can undo.
+`file`, also as APPLY(file) or arrayMap(file, ...), DESCRIBE of table functions, and SETTINGS of a subquery would pass the
+third wall. The connection itself is readonly = 1.
 """
 
 import re
@@ -69,7 +69,9 @@ def harmless(handle: Handle, sql: str, outward: Outward) -> str:
     if _NAME_FROM_OUTSIDE.search(text):
         raise Refused(READONLY, "a reader's parameters are values, no identifiers: write names into the statement")
     for name, called in names(text.encode()):
-        if name in outward.functions or (called and name in outward.table_functions):
+        if name == "SETTINGS":  # so the engine writes the keyword; system.settings may be read
+            raise Refused(READONLY, "Cannot modify settings in readonly mode: a reader's come as parameters of the URL")
+        if name.lower() in outward.functions or (called and name.lower() in outward.table_functions):
             raise Refused(READONLY, f"Cannot execute query in readonly mode: {name} reaches beyond the tables")
     return text
 

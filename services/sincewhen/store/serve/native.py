@@ -3,7 +3,7 @@
 A server writes Native by the client's `client_protocol_version`; chdb knows version 0 only. Format Buffers has the same
 columns with the size of each before them, so that blocks can be written anew without reading any type.
 
-Buffers, a block: columns n, rows (UInt64 each), n sizes (UInt64), then the columns' bytes.
+Buffers, a block: columns n, rows (UInt64 each), then for each column its size (UInt64) and its bytes.
 Native, a block: from version 1 on block info (1, not overflowing; 2, no bucket: -1; 0); columns n, rows (varint), then
 for each column name, type (varint length and bytes), from version 54454 on a 0 (no custom serialisation), its bytes.
 """
@@ -22,12 +22,12 @@ def to_native(buffers: bytes | memoryview, columns: Sequence[tuple[str, str]], v
     while at < len(buffers):
         count, rows = struct.unpack_from("<QQ", buffers, at)
         assert count == len(columns)
-        sizes = struct.unpack_from(f"<{count}Q", buffers, at + 16)
-        at += 16 + 8 * count
         blocks.append(_start(count, rows, version))
-        for column, size in zip(columns, sizes, strict=True):
-            blocks += [_head(*column, version), buffers[at : at + size]]
-            at += size
+        at += 16
+        for column in columns:
+            (size,) = struct.unpack_from("<Q", buffers, at)
+            blocks += [_head(*column, version), buffers[at + 8 : at + 8 + size]]
+            at += 8 + size
     return b"".join(blocks)
 
 

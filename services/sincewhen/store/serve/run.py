@@ -21,6 +21,7 @@ _BLOCK_BY_BLOCK = {  # nothing before the first row, nothing after the last: blo
     "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "RowBinary", "JSONEachRow", "JSONLines", "NDJSON",
     "JSONStringsEachRow", "JSONCompactEachRow", "JSONCompactStringsEachRow", "LineAsString",
 }  # fmt: skip
+_STREAMED = {"SELECT", "WITH", "FROM", "("}
 _LAST_ROWS = (b"TOTALS", b"EXTREMES")  # which text formats write after the last block
 _KILL_EVERY_S = 0.2
 
@@ -71,6 +72,8 @@ class Run:
         self._undo: list[str] = []
         self._pieces: Iterator[bytes | memoryview] = iter(())
         self._insert: Insert | None = None
+        self._streams = False
+        self.ended = False
         self._handle = shared.sessions.take(ask)
 
     def query(self, statement: Statement) -> Answer:
@@ -86,6 +89,7 @@ class Run:
             gives = examine(self._handle, statement.kind, sql, changes_nothing=self._ask.changes_nothing)
             if self._ask.user.reads_only:
                 sql = harmless(self._handle, sql, self._shared.outward)
+            self._streams = not self._ask.whole and statement.kind in _STREAMED
             results = self._results(sql, output, gives)
             first = next(results, None)
             summary = _summary(first)
@@ -127,6 +131,7 @@ class Run:
         """The connection is as before and free again; a step that still runs is stopped first."""
         while not self._lock.acquire(timeout=_KILL_EVERY_S):
             self._kill()
+        self.ended = True
         with self._lock_held():
             if self._insert is not None:
                 self._insert.cancel()
@@ -171,7 +176,7 @@ class Run:
         handle, params = self._handle, self._ask.params
         if output == "Native" and gives:
             yield from self._native(sql)
-        elif not self._ask.whole and gives and output in _BLOCK_BY_BLOCK and not _has_last_rows(sql, self._ask):
+        elif self._streams and gives and output in _BLOCK_BY_BLOCK and not _has_last_rows(sql, self._ask):
             yield from handle.stream(sql, output, params)
         else:
             yield handle.query(sql, output, params)
@@ -180,9 +185,7 @@ class Run:
         """Blocks by the client's version; a block without rows where there are none."""
         handle, params, version = self._handle, self._ask.params, self._ask.protocol_version
         columns = _columns(handle, sql, params)
-        blocks = (
-            iter([handle.query(sql, "Buffers", params)]) if self._ask.whole else handle.stream(sql, "Buffers", params)
-        )
+        blocks = handle.stream(sql, "Buffers", params) if self._streams else iter([handle.query(sql, "Buffers", params)])
         some = False
         for block in blocks:
             if len(block.view):

@@ -93,12 +93,12 @@ def _other(kind: str, text: bytes, words: list[_Word]) -> Statement:
 
 
 def names(text: bytes) -> Iterator[tuple[str, bool]]:
-    """Every word and quoted identifier in small letters, and whether a bracket follows."""
+    """Every word and quoted identifier as it is written, and whether a bracket follows."""
     before = ""
     for word in _words(text):
         if before:
             yield before, word.text == b"("
         quoted = word.text[:1] in b'`"' and len(word.text) > 1
-        before = text[word.start + quoted : word.end - quoted].decode("utf-8", "replace").lower()
+        before = text[word.start + quoted : word.end - quoted].decode("utf-8", "replace")
     if before:
         yield before, False
