@@ -114,7 +114,7 @@ def test_more_or_less_than_one_statement_is_a_syntax_error(server: StoreServer, 
     [
         "SELECT file('{path}')",
         "SELECT `fi\\x6ce`('{path}')",
-        'SELECT "file"(\'{path}\')',
+        "SELECT \"file\"('{path}')",
         "SELECT file/**/('{path}')",
         "SELECT arrayMap(file, ['{path}'])",
         "SELECT arrayMap(x -> file(x), ['{path}'])",

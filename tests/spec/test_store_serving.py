@@ -96,7 +96,9 @@ def test_what_was_packed_in_pieces_is_unpacked_in_pieces(coding: str) -> None:
     encoder = Encoder(coding)
     packed = encoder.pack(data[:1000]) + encoder.pack(memoryview(data)[1000:]) + encoder.end()
     decoder = Decoder(coding)
-    pieces = [piece for start in range(0, len(packed), 70_000) for piece in decoder.pieces(packed[start : start + 70_000])]
+    pieces = [
+        piece for start in range(0, len(packed), 70_000) for piece in decoder.pieces(packed[start : start + 70_000])
+    ]
     decoder.end()
     assert b"".join(pieces) == data
     assert max(map(len, pieces)) <= PIECE_BYTES
@@ -144,7 +146,12 @@ def test_a_file_of_users_that_is_wrong_says_what_is_right(tmp_path: Path) -> Non
     users = Users(tmp_path, "admin's")
     assert users.admit({"authorization": f"Bearer {token}"}, {}).reads_only
     assert not users.admit({"authorization": "Bearer admin's"}, {}).reads_only
-    for text in ("[grafana", '[grafana]\ntoken = "x"\n', '[default]\ntoken_sha256 = "x"\n', '["a b"]\ntoken_sha256 = "x"\n'):
+    for text in (
+        "[grafana",
+        '[grafana]\ntoken = "x"\n',
+        '[default]\ntoken_sha256 = "x"\n',
+        '["a b"]\ntoken_sha256 = "x"\n',
+    ):
         (tmp_path / "users.toml").write_text(text)
         with pytest.raises(UsersError, match="users.toml"):
             Users(tmp_path, "admin's")

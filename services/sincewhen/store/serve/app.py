@@ -4,6 +4,7 @@ Queries run in threads, so that /ping always answers. A query whose client goes 
 its first block has a status of its own; what fails later ends with the block that clients know (`__exception__`).
 """
 
+import asyncio
 import secrets
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
@@ -17,7 +18,7 @@ from starlette.applications import Starlette
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import Receive, Scope, Send
 
 from sincewhen.store.connect import Engine
 from sincewhen.store.serve.ask import Ask, ask_of
@@ -31,32 +32,36 @@ QUERIES_AT_ONCE, QUERIES_WAITING = 8, 32
 STATEMENT_BYTES_MAX = 256 * 1024  # as the engine's max_query_size
 LOOPBACK = frozenset({"127.0.0.1", "localhost", "[::1]"})
 _TYPES = {"TabSeparated": "text/tab-separated-values", "CSV": "text/csv", "JSON": "application/json"}
-_CLIENT_CLOSED = 499
+_KILL_EVERY_S, _CLIENT_CLOSED = 0.2, 499
 _T = TypeVar("_T")
 
 
-def make_store_app(engine: Engine, users: Users, names: frozenset[str] = LOOPBACK) -> ASGIApp:
-    """`names`: by which clients may address the server. The engine must outlive the application."""
-    service = _Service(Shared(engine), users)
+class StoreApp:
+    """ASGI. `names`: by which clients may address the server; a foreign Host is refused (DNS rebinding).
+
+    The engine must outlive it.
+    """
+
+    def __init__(self, engine: Engine, users: Users, names: frozenset[str] = LOOPBACK) -> None:
+        self._service, self._names = _Service(Shared(engine), users), names
+        routes = [
+            Route("/ping", _ok, methods=["GET", "POST"]),
+            Route("/replicas_status", _ok, methods=["GET"]),
+            Route("/", self._service.answer, methods=["GET", "POST"]),
+        ]
+        self._app = Starlette(routes=routes, lifespan=self._lifespan)
+
+    async def end_queries(self) -> None:
+        """Stop what runs, until nothing does: before the server waits for its clients."""
+        while runs := tuple(self._service.runs):
+            for run in runs:
+                await to_thread.run_sync(run.kill)
+            await anyio.sleep(_KILL_EVERY_S)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def _lifespan(self, _app: Starlette) -> AsyncIterator[None]:
         yield
-        service.shared.close()
-
-    routes = [
-        Route("/ping", _ok, methods=["GET", "POST"]),
-        Route("/replicas_status", _ok, methods=["GET"]),
-        Route("/", service.answer, methods=["GET", "POST"]),
-    ]
-    return _OwnNames(Starlette(routes=routes, lifespan=lifespan), names)
-
-
-class _OwnNames:
-    """A foreign Host is refused (DNS rebinding)."""
-
-    def __init__(self, app: ASGIApp, names: frozenset[str]) -> None:
-        self._app, self._names = app, names
+        self._service.shared.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http":
@@ -90,6 +95,7 @@ class _Ending(StreamingResponse):
 class _Service:
     shared: Shared
     users: Users
+    runs: set[Run] = field(default_factory=set)
     _turns: anyio.Semaphore = field(default_factory=lambda: anyio.Semaphore(QUERIES_AT_ONCE))
     _threads: anyio.CapacityLimiter = field(default_factory=lambda: anyio.CapacityLimiter(2 * QUERIES_AT_ONCE))
 
@@ -122,6 +128,7 @@ class _Service:
         handed_on = False
         try:
             run = await to_thread.run_sync(Run, self.shared, ask)
+            self.runs.add(run)
             answer = await self._work(request, ask, run)
             headers["X-ClickHouse-Summary"] = answer.summary_header(time.perf_counter_ns() - started_ns)
             tag = secrets.token_hex(8)
@@ -206,12 +213,16 @@ class _Service:
         yield encoder.end()
 
     async def _end(self, run: Run | None) -> None:
-        if run is not None and run.ended:
-            return
-        with anyio.CancelScope(shield=True):
-            if run is not None:
-                await to_thread.run_sync(run.end)
-            self._turns.release()
+        if run is not None:
+            if run not in self.runs:
+                return
+            self.runs.remove(run)
+            try:
+                with anyio.CancelScope(shield=True):
+                    await to_thread.run_sync(run.end)
+            except asyncio.CancelledError:  # by the server, which waits no longer
+                run.end()
+        self._turns.release()
 
     async def _in_thread(self, step: Callable[[], _T]) -> _T:
         return await to_thread.run_sync(step, abandon_on_cancel=True, limiter=self._threads)

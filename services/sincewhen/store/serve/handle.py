@@ -18,7 +18,6 @@ QUERY_MEMORY_BYTES_MAX = 1024**3
 # implicit_select is clickhouse-local's: a server takes `1` for a syntax error
 _AT_FIRST = {
     "implicit_select": "0",
-    "max_result_bytes": str(RESULT_BYTES_MAX),
     "max_memory_usage": str(QUERY_MEMORY_BYTES_MAX),
 }
 

@@ -35,7 +35,9 @@ _STATUS = {
     307: 413,
 }
 _ENGINE = re.compile(r"Code: (\d+)\. (.*)", re.DOTALL)
-_AGAIN = re.compile(r"DB::Exception: (Code: \d+\. .*?)(?: \(version [^)]*\))?\.?(?: \([A-Z_]+\))?\s*$", re.DOTALL)
+_KIND = re.compile(r"^DB::\w*Exception: ")
+_VERSION = re.compile(r" \(version [^)]*\)\s*$")
+_AGAIN = re.compile(r"DB::\w*Exception: (Code: \d+\. .*?)(?: \(version [^)]*\))?\.?(?: \([A-Z_]+\))?\s*$", re.DOTALL)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
@@ -52,9 +54,9 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
         found = _ENGINE.search(text)
         if found is None:
             return cls(_UNKNOWN, f"{text} (UNKNOWN_EXCEPTION)")
-        if again := _AGAIN.match(found[2]):
-            found = _ENGINE.search(again[1]) or found
-        return cls(int(found[1]), found[2].removeprefix("DB::Exception: ").strip())
+        while again := _AGAIN.match(found[2]):
+            found = _ENGINE.match(again[1]) or found
+        return cls(int(found[1]), _VERSION.sub("", _KIND.sub("", found[2])).strip())
 
     def text(self, version: str) -> str:
         """As in a server's body."""

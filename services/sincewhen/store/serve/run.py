@@ -10,19 +10,19 @@ from dataclasses import dataclass, field
 from sincewhen.store.connect import Engine
 from sincewhen.store.serve.ask import Ask, checked_format
 from sincewhen.store.serve.guard import Outward, confine, examine, harmless
-from sincewhen.store.serve.handle import Handle, Insert, Result, identifier, quoted
+from sincewhen.store.serve.handle import RESULT_BYTES_MAX, Handle, Insert, Result, identifier, quoted
 from sincewhen.store.serve.native import empty_native, to_native
 from sincewhen.store.serve.refusal import NOT_IMPLEMENTED, READONLY, SYNTAX, Refused
 from sincewhen.store.serve.sessions import Sessions
 from sincewhen.store.serve.statement import Statement
 
 PIECE_BYTES = 1024**2
-_BLOCK_BY_BLOCK = {  # nothing before the first row, nothing after the last: blocks one after the other are the whole
+_BLOCK_BY_BLOCK = {  # nothing before the first row, nothing after the last one
     "TabSeparated", "TSV", "TabSeparatedRaw", "TSVRaw", "CSV", "RowBinary", "JSONEachRow", "JSONLines", "NDJSON",
     "JSONStringsEachRow", "JSONCompactEachRow", "JSONCompactStringsEachRow", "LineAsString",
 }  # fmt: skip
 _STREAMED = {"SELECT", "WITH", "FROM", "("}
-_LAST_ROWS = (b"TOTALS", b"EXTREMES")  # which text formats write after the last block
+_LAST_ROWS = ("TOTALS", "EXTREMES")  # which text formats write after the last block
 _KILL_EVERY_S = 0.2
 
 
@@ -84,12 +84,14 @@ class Run:
                     NOT_IMPLEMENTED, f"{statement.refused} is not served: send INSERT ... FORMAT and the data"
                 )
             output = checked_format(statement.format or self._ask.format)
-            self._prepare()
             sql = _text(statement.sql)
+            self._streams = (
+                not self._ask.whole and statement.kind in _STREAMED and _block_by_block(output, sql, self._ask)
+            )
+            self._prepare()
             gives = examine(self._handle, statement.kind, sql, changes_nothing=self._ask.changes_nothing)
             if self._ask.user.reads_only:
                 sql = harmless(self._handle, sql, self._shared.outward)
-            self._streams = not self._ask.whole and statement.kind in _STREAMED
             results = self._results(sql, output, gives)
             first = next(results, None)
             summary = _summary(first)
@@ -128,11 +130,13 @@ class Run:
             return next(self._pieces, None)
 
     def end(self) -> None:
-        """The connection is as before and free again; a step that still runs is stopped first."""
+        """The connection is as before and free again; a step that still runs is stopped first. Twice is as once."""
         while not self._lock.acquire(timeout=_KILL_EVERY_S):
-            self._kill()
-        self.ended = True
+            self.kill()
         with self._lock_held():
+            if self.ended:
+                return
+            self.ended = True
             if self._insert is not None:
                 self._insert.cancel()
             close = getattr(self._pieces, "close", None)
@@ -150,7 +154,8 @@ class Run:
         finally:
             self._lock.release()
 
-    def _kill(self) -> None:
+    def kill(self) -> None:
+        """Stop what the engine does for this request, if it has begun."""
         handle = Handle(self._shared.engine)
         handle.query(f"KILL QUERY WHERE Settings['log_comment'] = {quoted(self._mark)} ASYNC")
         handle.close()
@@ -161,7 +166,8 @@ class Run:
             self._undo = self._before()
         if ask.database:
             handle.query(f"USE {identifier(ask.database)}")
-        handle.set({**({} if ask.user.reads_only else ask.settings), "log_comment": self._mark})
+        limit = {"max_result_bytes": "0" if self._streams else str(RESULT_BYTES_MAX)}
+        handle.set({**limit, **ask.settings, "log_comment": self._mark})
         if ask.user.reads_only:
             confine(handle, ask.settings)
 
@@ -176,7 +182,7 @@ class Run:
         handle, params = self._handle, self._ask.params
         if output == "Native" and gives:
             yield from self._native(sql)
-        elif self._streams and gives and output in _BLOCK_BY_BLOCK and not _has_last_rows(sql, self._ask):
+        elif self._streams and gives:
             yield from handle.stream(sql, output, params)
         else:
             yield handle.query(sql, output, params)
@@ -185,7 +191,9 @@ class Run:
         """Blocks by the client's version; a block without rows where there are none."""
         handle, params, version = self._handle, self._ask.params, self._ask.protocol_version
         columns = _columns(handle, sql, params)
-        blocks = handle.stream(sql, "Buffers", params) if self._streams else iter([handle.query(sql, "Buffers", params)])
+        blocks = (
+            handle.stream(sql, "Buffers", params) if self._streams else iter([handle.query(sql, "Buffers", params)])
+        )
         some = False
         for block in blocks:
             if len(block.view):
@@ -225,9 +233,10 @@ def _summary(first: Result | None) -> dict[str, int]:
     }
 
 
-def _has_last_rows(sql: str, ask: Ask) -> bool:
-    text = sql.upper().encode() + b"".join(name.upper().encode() for name in ask.settings)
-    return any(word in text for word in _LAST_ROWS)
+def _block_by_block(output: str, sql: str, ask: Ask) -> bool:
+    """Whether blocks one after the other are the whole answer."""
+    text = sql.upper() + " ".join(ask.settings).upper()
+    return output == "Native" or (output in _BLOCK_BY_BLOCK and not any(word in text for word in _LAST_ROWS))
 
 
 def _text(sql: bytes) -> str:

@@ -1,12 +1,14 @@
 """Where a store listens: on the loopback interface; elsewhere with TLS only, because tokens travel with every query."""
 
+import asyncio
+import socket
 from dataclasses import dataclass
 from pathlib import Path
 
 import uvicorn
 
 from sincewhen.store.connect import Engine
-from sincewhen.store.serve.app import LOOPBACK, make_store_app
+from sincewhen.store.serve.app import LOOPBACK, StoreApp
 from sincewhen.store.serve.users import Users
 
 PORT = 8123
@@ -29,6 +31,19 @@ class Address:
     tls_key: Path | None = None
 
 
+class _Server(uvicorn.Server):
+    """Ends what clients wait for first."""
+
+    def __init__(self, app: StoreApp, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self._store = app
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        ending = asyncio.create_task(self._store.end_queries())
+        await super().shutdown(sockets)
+        ending.cancel()
+
+
 def make_server(engine: Engine, users: Users, address: Address) -> uvicorn.Server:
     """Raises AddressError. The engine must outlive the server."""
     local = address.host in LOOPBACK | {"::1"}
@@ -42,8 +57,9 @@ def make_server(engine: Engine, users: Users, address: Address) -> uvicorn.Serve
     if address.host in _ANY and not address.names:
         raise AddressError(f"{address.host} is no name that clients use: say what they call it, --name store.plant")
     own = {f"[{address.host}]" if ":" in address.host else address.host, *address.names} - _ANY
+    app = StoreApp(engine, users, LOOPBACK | {name.lower() for name in own})
     config = uvicorn.Config(
-        make_store_app(engine, users, LOOPBACK | {name.lower() for name in own}),
+        app,
         host=address.host,
         port=address.port,
         log_level="warning",
@@ -53,4 +69,4 @@ def make_server(engine: Engine, users: Users, address: Address) -> uvicorn.Serve
         ssl_certfile=str(address.tls_cert) if address.tls_cert else None,
         ssl_keyfile=str(address.tls_key) if address.tls_key else None,
     )
-    return uvicorn.Server(config)
+    return _Server(app, config)
