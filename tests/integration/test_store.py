@@ -32,7 +32,6 @@ from sincewhen_testing.station import (
     stream,
 )
 
-
 FOR_EVER = Retention(*[10_000] * 3)  # the simulated frames are of a fixed day
 
 

@@ -1,9 +1,9 @@
-"""Real clients of ClickHouse against `sincewhen store`: clickhouse-connect (Python), clickhouse-go, and Grafana's data source."""
+"""Real clients of ClickHouse against `sincewhen store`: clickhouse-connect, clickhouse-go, Grafana's data source."""
 
 import json
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def test_clickhouse_connect_writes_and_reads_every_type_of_our_tables(server: St
     client = python(server, "default", server.token)
     client.command(
         """CREATE TABLE py_rows (number UInt64, name LowCardinality(String), at DateTime64(9, 'UTC'),
-        of Map(LowCardinality(String), Float32), maybe Nullable(String), list Array(String)) ENGINE = MergeTree ORDER BY number"""
+        of Map(LowCardinality(String), Float32), maybe Nullable(String), list Array(String))
+        ENGINE = MergeTree ORDER BY number"""
     )
     at = datetime(2026, 1, 2, 3, 4, 5, 678901)  # noqa: DTZ001 - the client reads UTC as a time without a zone
     rows = [[number, f"n{number % 3}", at, {"x": 0.5}, None if number else "ü", ["a", "b"]] for number in range(5000)]

@@ -1,9 +1,11 @@
 """ClickHouse's HTTP interface, as `sincewhen store` and `sincewhen up --clickhouse-http` serve it."""
 
+import contextlib
 import gzip
 import json
 import socket
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -111,9 +113,8 @@ def test_a_refusal_has_clickhouses_code_its_words_and_a_status(
 
 @pytest.mark.parametrize("output", ["JSON", "TSV", "Native", "CSVWithNames", "JSONEachRow"])
 def test_what_fails_late_leaves_nothing_for_the_next_answer_of_the_session(server: StoreServer, output: str) -> None:
-    late = server.ask(
-        f"SELECT number, throwIf(number = 250000) FROM numbers(300000) FORMAT {output}", session_id="late"
-    )
+    failing = "SELECT number, throwIf(number = 250000) FROM numbers(300000)"
+    late = server.ask(failing, session_id="late", default_format=output)
     streamed = late.status_code == 200
     assert streamed == (output in {"TSV", "Native", "JSONEachRow"})
     tag = late.headers["X-ClickHouse-Exception-Tag"] if streamed else ""
@@ -162,7 +163,7 @@ def test_arrow_goes_in_and_comes_out(points: StoreServer) -> None:
         writer.write_table(table)
     points.ask(sink.getvalue().to_pybytes(), query="INSERT INTO points FORMAT Arrow")
     for output, read in {"Arrow": pa.ipc.open_file, "ArrowStream": pa.ipc.open_stream}.items():
-        found = points.ask(f"SELECT n FROM points ORDER BY n FORMAT {output}")
+        found = points.ask("SELECT n FROM points ORDER BY n", default_format=output)
         assert read(found.content).read_all()["n"].to_pylist() == list(range(1000))
 
 
@@ -262,7 +263,8 @@ def test_a_stream_whose_reader_is_gone_ends(server: StoreServer) -> None:
 
 
 def test_an_upload_that_breaks_off_leaves_nothing(points: StoreServer) -> None:
-    head = f"POST /?query=INSERT+INTO+points+(n)+FORMAT+CSV HTTP/1.1\r\nHost: localhost\r\nAuthorization: Bearer {points.token}"
+    head = "POST /?query=INSERT+INTO+points+(n)+FORMAT+CSV HTTP/1.1\r\nHost: localhost\r\n"
+    head += f"Authorization: Bearer {points.token}"
     with socket.create_connection(("127.0.0.1", points.port)) as link:
         link.sendall(f"{head}\r\nContent-Length: 100\r\n\r\n1\n2\n".encode())
         time.sleep(0.3)
@@ -319,11 +321,30 @@ def test_a_store_that_can_not_be_reached_says_what_to_look_at(server: StoreServe
             Connection(place)
 
 
+def test_a_store_that_goes_away_is_unwell_and_not_broken(tmp_path: Path) -> None:
+    store = StoreServer(tmp_path / "data")
+    with store:
+        connection = Connection(Place(store.url, token=store.token))
+        assert connection.rows("SELECT 1 AS n") == [{"n": 1}]
+        store.kill()
+        with pytest.raises(StoreUnavailable):
+            connection.rows("SELECT 1 AS n")
+        store.start()
+        assert connection.rows("SELECT 2 AS n") == [{"n": 2}]
+        connection.close()
+
+
+def test_a_port_that_is_taken_is_told(tmp_path: Path, server: StoreServer) -> None:
+    line = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(tmp_path), "--port", str(free_port())]
+    line += ["--clickhouse-http", str(server.port)]
+    done = subprocess.run(line, capture_output=True, text=True, timeout=60, check=False)
+    assert done.returncode == 1
+    assert "name another --clickhouse-http" in done.stderr
+
+
 def _quietly(store: StoreServer) -> None:
-    try:
+    with contextlib.suppress(httpx.TransportError):
         store.ask(LONG)
-    except httpx.TransportError:
-        pass
 
 
 def _until(holds: object) -> None:

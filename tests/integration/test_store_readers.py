@@ -8,7 +8,7 @@ import pytest
 
 from sincewhen_testing.server import StoreServer
 
-SECRET = "what only the server's user may read"
+HIDDEN = "what only the server's user may read"
 REFUSED = 403
 
 
@@ -18,7 +18,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StoreServer]:
         created = running.ask("CREATE TABLE marks (n UInt64) ENGINE = MergeTree ORDER BY n")
         assert created.status_code == 200, created.text
         running.ask("INSERT INTO marks VALUES (1), (2)")
-        (running.data.parent / "secret.csv").write_text(SECRET)
+        (running.data.parent / "secret.csv").write_text(HIDDEN)
         yield running
 
 
@@ -161,7 +161,7 @@ def test_a_reader_reaches_no_file_no_other_server_and_not_the_process(
     text = sql.format(path=server.data.parent / "secret.csv", port=server.port)
     found = server.ask(text, token, param_f="file")
     assert found.status_code in {REFUSED, 404, 400}, found.text
-    assert SECRET not in found.text
+    assert HIDDEN not in found.text
 
 
 @pytest.mark.parametrize("sql", ["SELECT 1 INTO OUTFILE '{path}'", "SHOW TABLES INTO OUTFILE '{path}' FORMAT CSV"])
@@ -182,7 +182,7 @@ def test_a_readers_settings_are_those_that_do_no_harm(server: StoreServer, token
     for name in ("readonly", "max_memory_usage", "format_schema", "output_format_schema", "allow_ddl", "log_comment"):
         found = server.ask("SELECT 1", token, **{name: "0"})
         assert (found.status_code, found.headers["X-ClickHouse-Exception-Code"]) == (REFUSED, "164"), name
-    assert "164" in server.ask("SELECT 1", token, **{"readonly": "0", "session_id": "s"}).text
+    assert "164" in server.ask("SELECT 1", token, readonly="0", session_id="s").text
 
 
 def test_a_reader_keeps_nothing_in_a_session(server: StoreServer, token: str) -> None:

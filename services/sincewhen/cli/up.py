@@ -17,7 +17,7 @@ from sincewhen.store.migrate import MigrationError
 from sincewhen.store.serve.server import PORT, Address, make_server
 from sincewhen.store.serve.users import Users, UsersError
 
-_WATCH_S = 0.5
+_WATCH_S, _START_S = 0.5, 0.05
 
 
 @click.command()
@@ -54,11 +54,14 @@ def up(data: Path, port: int, plant: Path | None, clickhouse_http: int | None) -
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: None)  # uvicorn ends on them, then raises them again: the barrier comes first
     runner.start()
-    store = _Beside(make_server(runner.connection.engine, users, Address(clickhouse_http))) if clickhouse_http else None
+    store = None
     watch = threading.Thread(target=_end_with_pipeline, args=(runner, server), daemon=True)
     watch.start()
     click.echo(f"SinceWhen serves http://127.0.0.1:{port} (token for changes: {data / 'token'})", err=True)
     try:
+        if clickhouse_http:
+            store = _Beside(make_server(runner.connection.engine, users, Address(clickhouse_http)))
+            store.started()
         server.run()
     finally:
         fell = not runner.alive
@@ -77,6 +80,13 @@ class _Beside:
         self._server = server
         self._thread = threading.Thread(target=server.run, name="store")
         self._thread.start()
+
+    def started(self) -> None:
+        """Wait until it serves."""
+        while not self._server.started:
+            if not self._thread.is_alive():
+                raise click.ClickException("the store's port is taken, see above: name another --clickhouse-http PORT")
+            self._thread.join(_START_S)
 
     def stop(self) -> None:
         self._server.should_exit = True

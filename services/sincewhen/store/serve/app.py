@@ -7,7 +7,7 @@ its first block has a status of its own; what fails later ends with the block th
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TypeVar
@@ -121,6 +121,8 @@ class _Service:
 
     async def _begun(self, request: Request, ask: Ask, headers: dict[str, str], started_ns: int) -> Response:
         """The response of a query that has begun well; it ends with its response. Raises Refused."""
+        pieces = _pieces(request)
+        text, statement = await _statement(ask, pieces)  # a turn is taken once it is there, however slowly it comes
         if self._turns.statistics().tasks_waiting >= QUERIES_WAITING:
             raise Refused(TOO_MANY_QUERIES, f"Too many simultaneous queries. Maximum: {QUERIES_AT_ONCE}; try again")
         await self._turns.acquire()
@@ -129,45 +131,29 @@ class _Service:
         try:
             run = await to_thread.run_sync(Run, self.shared, ask)
             self.runs.add(run)
-            answer = await self._work(request, ask, run)
-            headers["X-ClickHouse-Summary"] = answer.summary_header(time.perf_counter_ns() - started_ns)
-            tag = secrets.token_hex(8)
-            headers["X-ClickHouse-Exception-Tag"] = tag
-            if answer.format is not None:
-                headers["X-ClickHouse-Format"] = answer.format
-            if ask.coding:
-                headers["Content-Encoding"] = ask.coding
-            response = _Ending(
-                self._body(run, ask.coding, tag),
-                headers=headers,
-                media_type=_TYPES.get(answer.format or "", "text/plain"),
-            )
-            response.end = lambda: self._end(run)
+            if statement.data_at is None:
+                answer = await self._watched(request, lambda: run.query(statement))
+            else:
+                answer = await self._insert(run, statement, text[statement.data_at :], pieces)
+            response = self._response(run, ask, answer, headers, started_ns)
             handed_on = True
             return response
         finally:
             if not handed_on:
                 await self._end(run)
 
-    async def _work(self, request: Request, ask: Ask, run: Run) -> Answer:
-        """Statement and data are read as they come. Raises Refused."""
-        decoder = Decoder(request.headers.get("content-encoding", "").strip().lower())
-        pieces = _pieces(request, decoder)
-        text = bytearray(ask.query + b"\n" if ask.query else b"")
-        statement = parse(bytes(text))
-        if statement.data_at is None:
-            async for piece in pieces:
-                text += piece
-                if len(text) > STATEMENT_BYTES_MAX:
-                    break
-            statement = parse(bytes(text))
-        if statement.data_at is None:
-            if len(text) > STATEMENT_BYTES_MAX:
-                raise Refused(
-                    TOO_LARGE, f"a statement has at most {STATEMENT_BYTES_MAX} bytes: send long data after FORMAT"
-                )
-            return await self._watched(request, lambda: run.query(statement))
-        return await self._insert(run, statement, bytes(text[statement.data_at :]), pieces)
+    def _response(self, run: Run, ask: Ask, answer: Answer, headers: dict[str, str], started_ns: int) -> Response:
+        tag = secrets.token_hex(8)
+        headers["X-ClickHouse-Summary"] = answer.summary_header(time.perf_counter_ns() - started_ns)
+        headers["X-ClickHouse-Exception-Tag"] = tag
+        if answer.format is not None:
+            headers["X-ClickHouse-Format"] = answer.format
+        if ask.coding:
+            headers["Content-Encoding"] = ask.coding
+        kind = _TYPES.get(answer.format or "", "text/plain")
+        response = _Ending(self._body(run, ask.coding, tag), headers=headers, media_type=kind)
+        response.end = lambda: self._end(run)
+        return response
 
     async def _insert(self, run: Run, statement: Statement, first: bytes, pieces: AsyncIterator[bytes]) -> Answer:
         await self._in_thread(lambda: run.begin_insert(statement))
@@ -234,9 +220,25 @@ class _Service:
         return PlainTextResponse(refused.text(self.shared.version), refused.status, headers)
 
 
-async def _pieces(request: Request, decoder: Decoder) -> AsyncIterator[bytes]:
+async def _pieces(request: Request) -> AsyncIterator[bytes]:
+    """The body, unpacked. Raises Refused."""
+    decoder = Decoder(request.headers.get("content-encoding", "").strip().lower())
     async for data in request.stream():
-        pieces: Iterator[bytes] = decoder.pieces(data)
-        for piece in pieces:
+        for piece in decoder.pieces(data):
             yield piece
     decoder.end()
+
+
+async def _statement(ask: Ask, pieces: AsyncIterator[bytes]) -> tuple[bytes, Statement]:
+    """As much of query and body as the statement takes, and the statement. Raises Refused."""
+    text = bytearray(ask.query + b"\n" if ask.query else b"")
+    statement = parse(bytes(text))
+    if statement.data_at is None:
+        async for piece in pieces:
+            text += piece
+            if len(text) > STATEMENT_BYTES_MAX:
+                break
+        statement = await to_thread.run_sync(parse, bytes(text))
+    if statement.data_at is None and len(text) > STATEMENT_BYTES_MAX:
+        raise Refused(TOO_LARGE, f"a statement has at most {STATEMENT_BYTES_MAX} bytes: send long data after FORMAT")
+    return bytes(text), statement

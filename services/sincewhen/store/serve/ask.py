@@ -34,6 +34,7 @@ _HARMLESS = {
 }  # fmt: skip
 _LOWERED = {"max_execution_time": READER_S_MAX}
 _SETTING = re.compile(r"[A-Za-z][A-Za-z0-9_.]*")
+_PARAM = re.compile(r"[A-Za-z0-9_]{1,128}")
 _FORMAT = re.compile(r"[A-Za-z][A-Za-z0-9]*")
 _PYTHON_FORMATS = {"dataframe", "datastore", "arrowtable"}  # chdb's own, for callers in its process
 
@@ -74,7 +75,7 @@ def ask_of(user: User, method: str, query: Iterable[tuple[str, str]], headers: M
         database=given.get("database") or headers.get("x-clickhouse-database"),
         format=checked_format(given.get("default_format") or headers.get("x-clickhouse-format") or "TabSeparated"),
         settings=_settings(user, given),
-        params={name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")},
+        params=_params(given),
         session=None if user.reads_only else given.get("session_id"),  # a reader can keep nothing in a session
         session_s=_number(given, "session_timeout", SESSION_S, SESSION_S_MAX),
         session_must_exist=_flag(given, "session_check"),
@@ -91,6 +92,14 @@ def checked_format(name: str) -> str:
     return name
 
 
+def _params(given: Mapping[str, str]) -> dict[str, str]:
+    params = {name.removeprefix("param_"): value for name, value in given.items() if name.startswith("param_")}
+    for name in params:
+        if not _PARAM.fullmatch(name):
+            raise Refused(BAD_ARGUMENTS, f"a parameter's name has letters, digits and _, got {name[:_TEXT_MAX]!r}")
+    return params
+
+
 def _settings(user: User, given: Mapping[str, str]) -> dict[str, str]:
     settings = {
         name: value for name, value in given.items() if name not in _OF_THE_TRANSPORT and not name.startswith("param_")
@@ -101,12 +110,9 @@ def _settings(user: User, given: Mapping[str, str]) -> dict[str, str]:
         if not user.reads_only or name in _HARMLESS:
             continue
         if name not in _LOWERED:
-            raise Refused(
-                READONLY,
-                f"Cannot modify '{name}' setting in readonly mode: leave it out, or ask as {user.name!r} no more",
-            )
-        settings[name] = str(_number({name: value.split(".")[0]}, name, 0, 2**63) or _LOWERED[name])
-        settings[name] = str(min(int(settings[name]), _LOWERED[name]))
+            raise Refused(READONLY, f"Cannot modify '{name}' setting in readonly mode: leave it out")
+        wished = _number({name: value.split(".")[0]}, name, 0, 10**9)
+        settings[name] = str(min(wished or _LOWERED[name], _LOWERED[name]))
     return settings
 
 

@@ -3,8 +3,8 @@
 A reader meets three walls. The engine says what the parsed statement is: only a READ_ONLY one goes on (not INTO
 OUTFILE, SET, USE, KILL ...). The engine writes it anew, in one spelling, without comments and with escapes undone; that
 text names no function that reaches a file, another server or this process, and it is what is executed: the function
-`file`, also as APPLY(file) or arrayMap(file, ...), DESCRIBE of table functions, and SETTINGS of a subquery would pass the
-third wall. The connection itself is readonly = 1.
+`file`, also as APPLY(file) or arrayMap(file, ...), DESCRIBE of table functions, and SETTINGS of a subquery would pass
+the third wall. The connection itself is readonly = 1.
 """
 
 import re

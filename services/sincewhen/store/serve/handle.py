@@ -30,9 +30,10 @@ class Written:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """`view` is the engine's memory as long as this lives."""
+    """`view` is the engine's memory, which `owner` holds."""
 
     view: memoryview
+    owner: object
     rows: int
     rows_read: int
     bytes_read: int
@@ -57,6 +58,7 @@ class Handle:
             view = memory.view() if memory is not None else memoryview(b"")
         return Result(
             view,
+            (result, memory),
             result.rows_read(),
             result.storage_rows_read(),
             result.storage_bytes_read(),
@@ -80,7 +82,8 @@ class Handle:
                     block = blocks.fetch()
                 if block is None:
                     return
-                yield Result(memoryview(block.bytes()), block.rows_read(), block.rows_read(), block.bytes_read())
+                rows = block.rows_read()
+                yield Result(memoryview(block.bytes()), None, rows, rows, block.bytes_read())
         finally:
             blocks.close()
 

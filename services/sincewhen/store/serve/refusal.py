@@ -8,6 +8,7 @@ AUTHENTICATION_FAILED, REQUIRED_PASSWORD = 516, 194
 TOO_MANY_QUERIES, TOO_LARGE, BAD_ARGUMENTS, INCORRECT_DATA = 202, 307, 36, 117
 SESSION_NOT_FOUND, SESSION_IS_LOCKED, TOO_MANY_SESSIONS = 372, 373, 202
 _UNKNOWN = 1002
+_TEXT_MAX = 8192
 _NAMES = {
     SYNTAX: "SYNTAX_ERROR",
     UNKNOWN_FORMAT: "UNKNOWN_FORMAT",
@@ -36,8 +37,8 @@ _STATUS = {
 }
 _ENGINE = re.compile(r"Code: (\d+)\. (.*)", re.DOTALL)
 _KIND = re.compile(r"^DB::\w*Exception: ")
-_VERSION = re.compile(r" \(version [^)]*\)\s*$")
-_AGAIN = re.compile(r"DB::\w*Exception: (Code: \d+\. .*?)(?: \(version [^)]*\))?\.?(?: \([A-Z_]+\))?\s*$", re.DOTALL)
+_VERSION = re.compile(r" \(version [^)]*\)\Z")
+_AGAIN = re.compile(r"DB::\w*Exception: (Code: \d+\. .*?)(?: \(version [^)]*\))?\.?(?: \([A-Z_]+\))?\Z", re.DOTALL)
 
 
 class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
@@ -50,7 +51,7 @@ class Refused(Exception):  # noqa: N818 - an answer, not a fault of ours
     @classmethod
     def by_engine(cls, error: Exception) -> "Refused":
         """The engine's own code and words; what chdb and a nested exception put around them is left out."""
-        text = str(error)
+        text = str(error)[:_TEXT_MAX].strip()
         found = _ENGINE.search(text)
         if found is None:
             return cls(_UNKNOWN, f"{text} (UNKNOWN_EXCEPTION)")

@@ -41,9 +41,8 @@ class Shared:
         self.sessions = Sessions(self.engine)
         handle = Handle(self.engine)
         self.outward = Outward.of(handle)
-        self.version, self.timezone, self.display_name = handle.rows("SELECT version(), timezone(), displayName()")[1][
-            0
-        ]
+        (named,) = handle.rows("SELECT version(), timezone(), displayName()")[1]
+        self.version, self.timezone, self.display_name = named
         handle.close()
 
     def close(self) -> None:
@@ -73,7 +72,7 @@ class Run:
         self._pieces: Iterator[bytes | memoryview] = iter(())
         self._insert: Insert | None = None
         self._streams = False
-        self.ended = False
+        self._ended = False
         self._handle = shared.sessions.take(ask)
 
     def query(self, statement: Statement) -> Answer:
@@ -133,10 +132,10 @@ class Run:
         """The connection is as before and free again; a step that still runs is stopped first. Twice is as once."""
         while not self._lock.acquire(timeout=_KILL_EVERY_S):
             self.kill()
-        with self._lock_held():
-            if self.ended:
+        try:
+            if self._ended:
                 return
-            self.ended = True
+            self._ended = True
             if self._insert is not None:
                 self._insert.cancel()
             close = getattr(self._pieces, "close", None)
@@ -146,11 +145,6 @@ class Run:
                 with contextlib.suppress(Refused):
                     self._handle.query(statement)
             self._shared.sessions.give_back(self._ask, self._handle)
-
-    @contextlib.contextmanager
-    def _lock_held(self) -> Iterator[None]:
-        try:
-            yield
         finally:
             self._lock.release()
 
@@ -199,9 +193,9 @@ class Run:
             if len(block.view):
                 some = True
                 native = memoryview(to_native(block.view, columns, version))
-                yield Result(native, block.rows, block.rows_read, block.bytes_read)
+                yield Result(native, None, block.rows, block.rows_read, block.bytes_read)
         if not some:
-            yield Result(memoryview(empty_native(columns, version)), 0, 0, 0)
+            yield Result(memoryview(empty_native(columns, version)), None, 0, 0, 0)
 
 
 def _columns(handle: Handle, sql: str, params: Mapping[str, str]) -> Sequence[tuple[str, str]]:
