@@ -113,7 +113,7 @@ def test_a_refusal_has_clickhouses_code_its_words_and_a_status(
 
 @pytest.mark.parametrize("output", ["JSON", "TSV", "Native", "CSVWithNames", "JSONEachRow"])
 def test_what_fails_late_leaves_nothing_for_the_next_answer_of_the_session(server: StoreServer, output: str) -> None:
-    failing = "SELECT number, throwIf(number = 250000) FROM numbers(300000)"
+    failing = "SELECT number, throwIf(number = 1400000) FROM numbers(1500000)"
     late = server.ask(failing, session_id="late", default_format=output)
     streamed = late.status_code == 200
     assert streamed == (output in {"TSV", "Native", "JSONEachRow"})
