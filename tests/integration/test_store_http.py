@@ -140,7 +140,7 @@ def test_an_answer_is_waited_for_where_the_client_wants_its_status_right(server:
     ],
 )
 def test_data_of_an_insert_come_in_any_format_in_the_body(points: StoreServer, written_as: str, data: bytes) -> None:
-    statement = f"INSERT INTO points (n, s) FORMAT {written_as}"
+    statement = f"INSERT INTO points (n, s) -- a note\nFORMAT {written_as}"
     for found in (
         points.ask(data, query=statement),
         points.ask(f"{statement}\n".encode() + data),

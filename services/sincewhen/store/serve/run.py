@@ -108,7 +108,7 @@ class Run:
             self._prepare()
             if self._ask.params:
                 self._handle.set({f"param_{name}": value for name, value in self._ask.params.items()})
-            self._insert = self._handle.insert(_text(statement.sql).strip(), checked_format(statement.format))
+            self._insert = self._handle.insert(_text(statement.sql).strip() + "\n", checked_format(statement.format))
 
     def append(self, data: bytes) -> None:
         """Of an INSERT. Raises Refused."""
