@@ -1,5 +1,6 @@
-"""The store on the real ClickHouse engine."""
+"""The store on the real ClickHouse engine: in this process, and served over HTTP by another one."""
 
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from sincewhen.plant import Retention
 from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.profiles.profile import Profile
 from sincewhen.store import read
-from sincewhen.store.connect import Connection
+from sincewhen.store.connect import Connection, Server
 from sincewhen.store.migrate import MigrationError, migrate
 from sincewhen.store.write import write_incidents, write_outputs
 from sincewhen_schemas.encode import encode_frames
+from sincewhen_testing.server import StoreServer, kept_for_ever
 from sincewhen_testing.station import (
     END,
     GOLDEN,
@@ -30,18 +32,31 @@ from sincewhen_testing.station import (
     stream,
 )
 
+FOR_EVER = Retention(*[10_000] * 3)  # the simulated frames are of a fixed day
 
-def test_outputs_written_twice_come_back_as_they_were_once(tmp_path: Path) -> None:
-    folder = tmp_path
-    connection = Connection(folder / "chdb")
-    for_ever = Retention(*[10_000] * 3)  # the simulated frames are of a fixed day
-    assert migrate(connection, for_ever) == ["0001_tables.sql"]
-    assert migrate(connection, for_ever) == []
-    changed = folder / "ddl"
+
+@pytest.fixture(params=["in this process", "over HTTP"])
+def connection(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Connection]:
+    """A new store, its tables made."""
+    if request.param == "in this process":
+        opened = Connection(tmp_path / "chdb")
+        assert migrate(opened, FOR_EVER) == ["0001_tables.sql"]
+        yield opened
+        opened.close()
+        return
+    with StoreServer(tmp_path / "data", "--plant", str(kept_for_ever(tmp_path))) as server:
+        opened = Connection(Server(server.url, token=server.token))
+        yield opened
+        opened.close()
+
+
+def test_outputs_written_twice_come_back_as_they_were_once(connection: Connection, tmp_path: Path) -> None:
+    assert migrate(connection, FOR_EVER) == []
+    changed = tmp_path / "ddl"
     changed.mkdir()
     (changed / "0001_tables.sql").write_text("SELECT 1")
     with pytest.raises(MigrationError, match="forward-only"):
-        migrate(connection, for_ever, changed)
+        migrate(connection, FOR_EVER, changed)
 
     data = stream(31)
     sha, profile = learned(data)
@@ -76,10 +91,9 @@ def test_outputs_written_twice_come_back_as_they_were_once(tmp_path: Path) -> No
     rebuilt = build_profile(golden, Subject(STATION, "top", "", "1"))
     assert isinstance(rebuilt, Profile)
     assert rebuilt.streams == profile.streams
-    connection.close()
 
 
-def test_what_the_model_said_of_each_class_and_where_the_picture_lies_come_back(tmp_path: Path) -> None:
+def test_what_the_model_said_of_each_class_and_where_the_picture_lies_come_back(connection: Connection) -> None:
     data = stream(32)
     classes = np.array([[0.25, 0.75], [np.nan, 0.5]], np.float16)
     frames = replace(
@@ -91,18 +105,15 @@ def test_what_the_model_said_of_each_class_and_where_the_picture_lies_come_back(
     run = Run({})
     run.feed(encode_frames(frames))
     run.feed(batch(data, 2, 3))
-    connection = Connection(tmp_path / "chdb")
-    migrate(connection, Retention(*[10_000] * 3))
     write_outputs(connection, run.outputs)
     first, second, third = connection.rows("SELECT class_scores, evidence_key FROM frames FINAL ORDER BY seq")
     assert first == {"class_scores": {"good": 0.25, "scratch": 0.75}, "evidence_key": "cam1/7.jpg"}
     assert second["class_scores"]["scratch"] == 0.5
     assert np.isnan(second["class_scores"]["good"])
     assert third == {"class_scores": {}, "evidence_key": ""}
-    connection.close()
 
 
-def test_layers_come_back_in_the_models_order(tmp_path: Path) -> None:
+def test_layers_come_back_in_the_models_order(connection: Connection) -> None:
     """Not in the alphabet's; a batch whose frames lack one changes nothing."""
     data = stream(33)
     order = ("stem", "blocks", "classifier")
@@ -111,10 +122,7 @@ def test_layers_come_back_in_the_models_order(tmp_path: Path) -> None:
         frames = columns(data, start, start + 50)
         carried = order[1:] if start == 100 else order
         run.feed(encode_frames(replace(frames, layers=dict.fromkeys(carried, frames.layers["head"]))))
-    connection = Connection(tmp_path / "chdb")
-    migrate(connection, Retention(*[10_000] * 3))
     write_outputs(connection, run.outputs)
     golden, _ = read.golden(connection, STATION, "top", START_NS, START_NS + 300 * STEP_NS)
     assert tuple(golden.layers) == order
     assert golden.n == 250
-    connection.close()

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -33,6 +34,20 @@ def kafka() -> None:
     absent = [name for name in ("java", "openssl") if shutil.which(name) is None]
     if absent or not jars_folder().is_dir():
         _missing(f"no {' and '.join(absent) or f'Apache Kafka in {jars_folder()}'}: run tests/install-parts, as root")
+
+
+def go_client(folder: Path) -> Path:
+    """The program in tests/clients/go, built into a folder. Go keeps what it has built and downloaded."""
+    go = shutil.which("go")
+    if go is None:
+        _missing("no go: apt-get install golang-go, or run tests/install-parts as root")
+    assert go
+    client = folder / "client"
+    source = _REPO / "tests" / "clients" / "go"
+    built = subprocess.run([go, "build", "-o", client, "."], cwd=source, capture_output=True, text=True, check=False)
+    if built.returncode != 0:
+        _missing(f"the Go client was not built: {built.stderr[-500:]}")
+    return client
 
 
 def _missing(reason: str) -> None:

@@ -1,6 +1,7 @@
-"""A real `sincewhen up` in its own process on a free port."""
+"""A real `sincewhen up` or `sincewhen store` in its own process on a free port."""
 
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -25,16 +26,23 @@ def free_port() -> int:
 class Server:
     """Use as a context: ends with SIGTERM. `kill` is kill -9; `start` goes on with the same folder and port."""
 
+    command, ready = "up", "/readyz"
+
     def __init__(self, data: Path, *options: str) -> None:
         self.data, self.port, self.options = data, free_port(), options
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url, self.trusted = f"http://127.0.0.1:{self.port}", ""
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(self.data), "--port", str(self.port)]
-        command += self.options
-        self._process = subprocess.Popen(command)
-        self._until(lambda: self.get("/readyz").status_code == 200, _START_S)
+        line = [sys.executable, "-m", "sincewhen.cli", self.command, "--data", str(self.data), "--port", str(self.port)]
+        line += self.options
+        self._process = subprocess.Popen(line)
+        self._until(self._answers, _START_S)
+
+    def _answers(self) -> bool:
+        assert self._process
+        assert self._process.poll() is None, "the server has ended, see its output"
+        return self.get(self.ready).status_code == 200
 
     def kill(self) -> None:
         assert self._process
@@ -61,7 +69,8 @@ class Server:
         return (self.data / "token").read_text().strip()
 
     def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        return httpx.get(f"{self.url}{path}", timeout=60, headers=headers)
+        verify = ssl.create_default_context(cafile=self.trusted) if self.trusted else True
+        return httpx.get(f"{self.url}{path}", timeout=60, headers=headers, verify=verify)
 
     def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
         headers = {"Authorization": f"Bearer {self.token}"}
@@ -95,3 +104,30 @@ class Server:
             if time.monotonic() > deadline:
                 raise TimeoutError(f"the server did not get there within {limit_s} s")
             time.sleep(0.05)
+
+
+def kept_for_ever(folder: Path) -> Path:
+    """A plant.toml by which rows of simulated frames, which are of a fixed day, do not expire."""
+    plant = folder / "plant.toml"
+    retention = "units_days = 10000\nembeddings_days = 10000\ndead_letters_days = 10000"
+    plant.write_text(f'[[stations]]\nid = "plant/paint/line1/cam1"\nviews = ["top"]\n[retention]\n{retention}\n')
+    return plant
+
+
+class StoreServer(Server):
+    """The store alone."""
+
+    command, ready = "store", "/ping"
+
+    def ask(self, sql: str | bytes, token: str | None = None, **query: str) -> httpx.Response:
+        """A POST, as `default` unless a reader's token is given."""
+        return store_ask(self.url, token or self.token, sql, **query)
+
+    def reader(self, name: str = "grafana") -> str:
+        """The token of a new reader."""
+        line = [sys.executable, "-m", "sincewhen.cli", "store", "--data", str(self.data), "--add-reader", name]
+        return subprocess.run(line, check=True, capture_output=True, text=True).stdout.strip()
+
+
+def store_ask(url: str, token: str, sql: str | bytes, **query: str) -> httpx.Response:
+    return httpx.post(url, content=sql, params=query, headers={"Authorization": f"Bearer {token}"}, timeout=60)

@@ -6,6 +6,9 @@ from pathlib import Path
 
 from sincewhen.console.views import station_json
 from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, ROWS_OPEN, ROWS_SPARSE
+from sincewhen.store.serve.app import STATEMENT_BYTES_MAX
+from sincewhen.store.serve.coding import BODY_BYTES_MAX
+from sincewhen.store.serve.handle import RESULT_BYTES_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -24,3 +27,11 @@ def test_every_key_of_a_station_is_said() -> None:
     keys = re.findall(r'"(\w+)"', said)
     given = re.findall(r'^ +"(\w+)":', inspect.getsource(station_json), re.MULTILINE)
     assert [key for key in keys if key not in {"from", "to"}] == list(dict.fromkeys(given))
+
+
+def test_the_limits_of_the_served_store_are_those_that_are_said() -> None:
+    text = " ".join((ROOT / "README.md").read_text().split())
+    assert f"statements over {STATEMENT_BYTES_MAX // 1024} KiB" in text
+    assert f"as long as {BODY_BYTES_MAX // 1024**3} GiB" in text
+    rooms = " ".join((ROOT / "services" / "README.md").read_text().split())
+    assert f"in one piece, up to {RESULT_BYTES_MAX // 1024**2} MiB" in rooms

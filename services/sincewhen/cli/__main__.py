@@ -14,6 +14,7 @@ _COMMANDS = {  # by name: its module in sincewhen.cli, and what the list of comm
     "scope": ("query", "What is suspect: lots, supplier lots, shifts, skus, units."),
     "since": ("query", "Was this station out of control, and since when?"),
     "stations": ("query", "Every station: its state, and what learning still misses."),
+    "store": ("store", "The store alone, over ClickHouse's HTTP interface."),
     "topics": ("topics", "Kafka's topics: make them as their cards say, and tell what differs."),
     "up": ("up", "The whole server in one process."),
 }

@@ -1,10 +1,12 @@
-"""The ClickHouse engine in this process. One process owns a folder; one lock serves its threads."""
+"""The store: the ClickHouse engine in this process, or a server that speaks ClickHouse's HTTP interface."""
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
+from urllib.parse import urlsplit
 
 import chdb
 import clickhouse_connect
@@ -18,22 +20,59 @@ class StoreUnavailable(Exception):  # noqa: N818 - the unwell world: wait and tr
     """The store can't answer now."""
 
 
-class Connection:
-    """Statements of one chDB folder. Values reach SQL as parameters only. Raises StoreUnavailable."""
+@dataclass(frozen=True, slots=True)
+class Server:
+    """Where a store is served. `ca_file` is for certificates that no public authority has signed."""
+
+    url: str
+    user: str = "default"
+    token: str = ""
+    ca_file: Path | None = None
+
+
+class Engine:
+    """The ClickHouse engine of one folder; it belongs to one process, which may have one such engine."""
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._lock = threading.Lock()
+        self.folder = folder.resolve()
         # the limit is the engine's, which starts with the first connection; the client does not pass it on
         limit = f"max_server_memory_usage={MEMORY_BYTES_MAX}"
         try:
-            self._engine = chdb.connect(f"{folder.resolve()}?{limit}")  # type: ignore[no-untyped-call]  # chdb ships no types
+            self._first = chdb.connect(f"{self.folder}?{limit}")  # type: ignore[no-untyped-call]  # chdb ships no types
         except RuntimeError as error:
             raise StoreUnavailable(
                 f"a store is one process's own, on a disk that can be written; {folder} did not open: end another "
                 f"process that serves it, or name another --data ({str(error)[:200]})"
             ) from error
-        self._client = clickhouse_connect.get_client(dsn=f"chdb://{folder.resolve()}")
+
+    def handle(self) -> Any:  # noqa: ANN401 - chdb ships no types
+        """One more chdb connection (.1 ms): settings, database, temporary tables of its own. The caller closes it."""
+        return chdb.connect(str(self.folder))  # type: ignore[no-untyped-call]  # chdb ships no types
+
+    def close(self) -> None:
+        self._first.close()
+
+
+class Connection:
+    """Statements of one store, by one lock. Values reach SQL as parameters only. Raises StoreUnavailable.
+
+    `place` is a folder, which this process then owns, or a server.
+    """
+
+    def __init__(self, place: Path | Server) -> None:
+        self._lock = threading.Lock()
+        self._engine = Engine(place) if isinstance(place, Path) else None
+        if isinstance(place, Server):
+            self._client = _client(place)
+        else:
+            self._client = clickhouse_connect.get_client(dsn=f"chdb://{self.engine.folder}")
+
+    @property
+    def engine(self) -> Engine:
+        """The engine in this process; only where the place is a folder."""
+        assert self._engine is not None
+        return self._engine
 
     def command(self, sql: str, parameters: Mapping[str, Any] | None = None) -> None:
         with self._lock, _unwell():
@@ -57,7 +96,29 @@ class Connection:
     def close(self) -> None:
         with self._lock:
             self._client.close()
-            self._engine.close()
+            if self._engine is not None:
+                self._engine.close()
+
+
+def _client(server: Server) -> Any:  # noqa: ANN401 - the client ships no types
+    address = urlsplit(server.url)
+    secure = address.scheme == "https"
+    try:
+        return clickhouse_connect.get_client(
+            host=address.hostname or "",
+            port=address.port or (8443 if secure else 8123),
+            secure=secure,
+            ca_cert=str(server.ca_file) if server.ca_file else None,
+            username=server.user,
+            password=server.token,
+            autogenerate_session_id=False,
+            compress=False,  # embeddings hardly compress
+        )
+    except clickhouse_connect.driver.exceptions.Error as error:
+        raise StoreUnavailable(
+            f"a store answers at its address to a user it knows; {server.url} did not, as {server.user!r}: start it, "
+            f"or look at address, token and certificate ({str(error)[:300]})"
+        ) from error
 
 
 @contextmanager

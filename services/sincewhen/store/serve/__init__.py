@@ -1,0 +1,1 @@
+"""The engine of this process behind ClickHouse's HTTP interface."""
