@@ -83,6 +83,17 @@ def whole(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[i
     return {partition: [record for record in found.values() if record.value] for partition, found in newest.items()}
 
 
+def begin_offsets(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+    """What lies before has expired. Asked with a client of its own: within a rebalance a consumer can't be asked."""
+    with asking(kafka, topic, "Read"):
+        consumer = new_consumer(kafka)
+        try:
+            found = consumer.beginning_offsets([TopicPartition(topic, partition) for partition in partitions])
+        finally:
+            consumer.close()
+    return {place.partition: offset for place, offset in found.items()}
+
+
 @dataclass(slots=True)
 class KafkaStates:
     """Snapshots of the partitions of `topic`, in the compacted topic `states`."""
@@ -92,6 +103,11 @@ class KafkaStates:
     topic: str
     states: str
     _snapshots: Snapshots = field(default_factory=Snapshots)
+
+    @property
+    def topic_id(self) -> str:
+        """The incarnation of the topic, as of the newest `load`."""
+        return self._snapshots.topic_id
 
     def load(self, partitions: Sequence[int]) -> dict[int, Snapshot]:
         """Raises LogUnavailable."""
@@ -134,7 +150,7 @@ class KafkaLog:
             sent = [
                 self.producer.send(self.topic, value, key.encode(), partition=self.partition) for key, value in records
             ]
-            return min(future.get(ACK_S_MAX).offset for future in sent)
+            return int(min(future.get(ACK_S_MAX).offset for future in sent))
 
     def read(self, offset: int, limit: int, /) -> list[LogRecord]:
         here = TopicPartition(self.topic, self.partition)

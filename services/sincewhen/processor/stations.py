@@ -11,11 +11,11 @@ from sincewhen.processor.state import StationState, decode_state, encode_state
 
 @dataclass(slots=True)
 class Stations:
-    """States are changed by `step` alone; `changed` gives those since the last `settled`."""
+    """States are changed by `step` alone; dirty: those that it changed since the last `settled`."""
 
     pipeline: Pipeline
     states: dict[str, StationState] = field(default_factory=dict)
-    _dirty: set[str] = field(default_factory=set)
+    dirty: set[str] = field(default_factory=set)
 
     def step(self, record: LogRecord) -> Outputs:
         """What one record makes. Of a key whose records were all refused nothing is remembered."""
@@ -24,7 +24,7 @@ class Stations:
         if made.statuses:
             self.states[record.key] = state
         if record.key in self.states:
-            self._dirty.add(record.key)
+            self.dirty.add(record.key)
         return made
 
     def load(self, states: Mapping[str, bytes]) -> None:
@@ -32,8 +32,8 @@ class Stations:
         self.states |= {key: decode_state(raw, self.pipeline.profile_of) for key, raw in states.items()}
 
     def changed(self) -> dict[str, bytes]:
-        return {key: encode_state(self.states[key]) for key in sorted(self._dirty)}
+        return {key: encode_state(self.states[key]) for key in sorted(self.dirty)}
 
     def settled(self) -> None:
         """What `changed` gave is stored."""
-        self._dirty.clear()
+        self.dirty.clear()

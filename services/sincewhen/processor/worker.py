@@ -1,87 +1,76 @@
-"""Partitions of the log that this process has now: records in, outputs out, barriers.
+"""Stations of the partitions that this process has now: records in, outputs out."""
 
-Invariants
-- Reading starts from the snapshot, never from where a group's offset was committed: at its next offset, and records
-  that a state already holds are skipped.
-- A record is taken only if it is its partition's next one, of what was assigned last: what a buffer still holds of
-  before is not.
-- Outputs leave at once, with ids that a replay makes again; a barrier waits for their acknowledgement, then stores the
-  states: it bounds what is replayed, no more.
-"""
-
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import TypeAlias
 
-from sincewhen.log.log import LogRecord, Snapshot
+from sincewhen.log.log import LogRecord
+from sincewhen.log.partitions import Partitions, States
+from sincewhen.presence.presence import heard
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline
+from sincewhen.processor.state import StationState
 from sincewhen.processor.stations import Stations
+from sincewhen.processor.view import spacing_ns
+from sincewhen_schemas.messages import Heard
 
-
-class States(Protocol):
-    """Where snapshots of partitions are."""
-
-    def load(self, partitions: Sequence[int]) -> Mapping[int, Snapshot]:
-        """What to go on from. Raises LogUnavailable."""
-        ...
-
-    def barrier(self, partition: int, next_offset: int, dirty: Mapping[str, bytes]) -> None:
-        """As Log.barrier. Raises LogUnavailable."""
-        ...
-
-
-@dataclass(slots=True)
-class _Part:
-    stations: Stations
-    next_offset: int
-    applied: Mapping[str, int]
-    covered: int = -1
+_Word: TypeAlias = tuple[str, int, str, int]
 
 
 @dataclass(slots=True)
 class Worker:
     pipeline: Pipeline
     states: States
-    _parts: dict[int, _Part] = field(default_factory=dict)
+    _partitions: Partitions[Stations] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._partitions = Partitions(self.states, lambda: Stations(self.pipeline))
 
     def assign(self, partitions: Sequence[int]) -> dict[int, int]:
-        """From now on these partitions are this process's; the offset at which each is read on.
-
-        Raises LogUnavailable, and KeyError where a profile is missing: nothing has changed then.
-        """
-        parts: dict[int, _Part] = {}
-        for partition, snapshot in self.states.load(partitions).items():
-            stations = Stations(self.pipeline)
-            stations.load(snapshot.states)
-            parts[partition] = _Part(stations, snapshot.next_offset, snapshot.applied)
-        self._parts = parts
-        return {partition: part.next_offset for partition, part in parts.items()}
+        """As Partitions.assign. Raises LogUnavailable, and KeyError where a profile is missing."""
+        return self._partitions.assign(partitions)
 
     def begin(self, partition: int, offset: int) -> None:
-        """The log no longer has what lies before `offset`."""
-        self._parts[partition].next_offset = max(self._parts[partition].next_offset, offset)
+        """As Partitions.begin."""
+        self._partitions.begin(partition, offset)
 
     def take(self, record: LogRecord) -> Outputs | None:
-        """What a record makes: to be sent before the next one is taken. None where it is not the next one."""
-        part = self._parts.get(record.partition)
-        if part is None or record.offset != part.next_offset:
+        """What a record makes: to be sent before the next one is taken. None where it is not to be applied.
+
+        Of its statuses those whose state, profile or count of pages that were not drift changed.
+        """
+        stations = self._partitions.take(record)
+        if stations is None:
             return None
-        part.next_offset += 1
-        if record.offset <= part.applied.get(record.key, -1):
-            return Outputs()
-        return part.stations.step(record)
+        before = _words(stations.states.get(record.key))
+        made = stations.step(record)
+        after = _words(stations.states.get(record.key))
+        made.statuses = [status for status in made.statuses if before.get(status.view) != after[status.view]]
+        return made
+
+    def heard(self) -> list[Heard]:
+        """What is known of the stations that changed since the last barrier."""
+        return [
+            word
+            for stations in self._partitions.holders()
+            for station_id in sorted(stations.dirty)
+            for word in self._said(station_id, stations.states[station_id])
+        ]
 
     def barrier(self) -> dict[int, int]:
-        """Store what changed since the last one; the next offset of each partition that did. Raises LogUnavailable.
+        """As Partitions.barrier. Raises LogUnavailable."""
+        return self._partitions.barrier()
 
-        All that `take` returned has been acknowledged by then.
-        """
-        stored: dict[int, int] = {}
-        for partition, part in self._parts.items():
-            if part.next_offset == part.covered:
-                continue
-            self.states.barrier(partition, part.next_offset, part.stations.changed())
-            part.stations.settled()
-            part.covered = stored[partition] = part.next_offset
-        return stored
+    def _said(self, station_id: str, state: StationState) -> list[Heard]:
+        words = []
+        for name, view in state.views.items():
+            sha = view.memory.profile_sha
+            spacing = spacing_ns(view, self.pipeline.profile_of(sha) if sha else None)
+            words.append(heard(self.pipeline.status(station_id, name, view), view.memory.presence, spacing))
+        return words
+
+
+def _words(state: StationState | None) -> dict[str, _Word]:
+    views = {} if state is None else state.views
+    memories = {name: view.memory for name, view in views.items()}
+    return {name: (m.state, m.state_since_ns, m.profile_sha, m.not_drift) for name, m in memories.items()}
