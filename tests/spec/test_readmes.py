@@ -1,8 +1,10 @@
-"""What the READMEs say of the past and of the stations' keys is so."""
+"""What the READMEs say of files, of the past and of the stations' keys is so."""
 
 import inspect
 import re
 from pathlib import Path
+
+import pytest
 
 from sincewhen.console.views import station_json
 from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, ROWS_OPEN, ROWS_SPARSE
@@ -11,6 +13,16 @@ from sincewhen.store.serve.coding import BODY_BYTES_MAX
 from sincewhen.store.serve.handle import RESULT_BYTES_MAX
 
 ROOT = Path(__file__).resolve().parents[2]
+
+
+READMES = [path for path in ROOT.glob("[!.]*/**/*.md") if "build" not in path.parts] + [ROOT / "README.md"]
+
+
+@pytest.mark.parametrize("path", READMES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_what_a_readme_links_to_is_there(path: Path) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)", path.read_text())
+    missing = [link for link in links if "://" not in link and not (path.parent / link).exists()]
+    assert missing == []
 
 
 def test_the_past_has_the_rows_and_the_reach_that_are_said() -> None:
