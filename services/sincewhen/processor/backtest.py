@@ -14,6 +14,7 @@ from sincewhen.processor.gaps import WEEK_NS, breaks
 from sincewhen.processor.learn import Refusal, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.view import MISSING_MAX, SHARE_FRAMES
+from sincewhen.processor.whole import Batch, in_order
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import score
@@ -151,21 +152,16 @@ def _detections(
     scores = score(profile, rest.layers, rest.scalars, n=rest.n, regime=rest.regime)
     found: list[Detection] = []
     ln_z = {stream: np.full(recording.n, np.nan, np.float32) for stream in scores.positions}
-    for stream, positions in scores.positions.items():
+    batch = Batch(rest.n)
+    for stream in in_order(scores.positions):
         run_length = profile.run_length(stream, arl0)
         null = profile.null(stream)
         monitor = StreamMonitor(null, run_length, fingerprints=profile.fingerprints(stream))
         source = Source("", "", stream, "", profile, run_length)
-        rows = Rows(positions, rest.numbers, lot, step, scores.doubt, layer=scores.layer(stream))
+        rows = Rows(scores.positions[stream], rest.numbers, lot, step, scores.doubt, layer=scores.layer(stream))
         cuts = breaks(rest.at_ns, 0, WEEK_NS / profile.frames_per_week * null.n_max) if rest.pauses else []
-        for first, stop in zip([0, *cuts], [*cuts, rest.n], strict=True):
-            if first:
-                monitor.restart()
-            part = slice(first, stop)
-            seen = scores.valid[stream][part]
-            events, evidence = monitor.update(rows.cut(first, stop).only(seen, monitor.owed))
-            ln_z[stream][start + first : start + stop][seen] = evidence
-            found.extend(detection(source, event) for event in events)
+        events, ln_z[stream][start:] = batch.take(stream, monitor, rows, scores.valid[stream], cuts)
+        found.extend(detection(source, event) for event in events)
     return found, ln_z
 
 

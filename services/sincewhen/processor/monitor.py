@@ -121,6 +121,23 @@ class StreamMonitor:
         self._calm()
         return ended
 
+    def end_with(self, whole: Event) -> list[Event]:
+        """What it is a part of is back in control: so is this, or it is found again by itself."""
+        if not self._head.open:
+            return []
+        assert whole.until_ns is not None
+        assert whole.until_low_ns is not None
+        assert whole.until_high_ns is not None
+        history, head = self._state.history, self._head
+        after = int(np.count_nonzero(history.at_ns > whole.until_ns))
+        until = (history.first + len(history.x) - 1 - after, whole.until_ns, whole.until_low_ns, whole.until_high_ns)
+        ended = [item.event.ended(head.rows - 1, whole.at_ns, until) for item in head.open]
+        head.endings = remembered(head.endings, [Past(e.ordinal, e.alarm_at_ns, e.direction) for e in ended])
+        history.forget(after)
+        self._calm()
+        self.restart()
+        return ended
+
     def mute(self, ordinal: int, until_ns: int) -> list[Event]:
         """What people called "not drift": its direction is not looked at until then. Ends what is open by it."""
         head = self._head
@@ -142,6 +159,11 @@ class StreamMonitor:
     def owed(self) -> Owed:
         """What the next row begins, because frames that the stream does not have did."""
         return self._head.owed
+
+    @property
+    def rows(self) -> int:
+        """That it has taken so far."""
+        return self._head.rows
 
     @property
     def is_paging(self) -> bool:

@@ -29,6 +29,7 @@ from sincewhen.processor.view import (
     state_name,
     status_of,
 )
+from sincewhen.processor.whole import Batch, in_order
 from sincewhen.profiles.profile import Profile
 from sincewhen.profiles.scores import cause_scores
 from sincewhen.score.score import score
@@ -237,22 +238,18 @@ class Pipeline:
         marks = {stream: marks_of(memory, profile, stream) for stream in view.monitors}
         ln_z: dict[str, NDArray[np.float32]] = {}
         cuts_of: dict[int, list[int]] = {}  # by the frames of a stream's longest window
-        for stream, monitor in view.monitors.items():
+        batch = Batch(frames.n)
+        for stream in in_order(view.monitors):
+            monitor = view.monitors[stream]
             longest = monitor.null.n_max
             if longest not in cuts_of:
                 cuts_of[longest] = breaks(at_ns, memory.last_captured_at_ns, spacing * longest)
             cuts = cuts_of[longest]
             keep, x = scores.valid[stream], scores.positions[stream]
             rows = Rows(x, at_ns, lot_change, step, scores.doubt, marks[stream], scores.layer(stream))
-            ln_z[stream] = np.full(frames.n, np.nan, np.float32)
             source = self._source(frames.station_id, frames.view, stream, view)
-            for start, stop in zip([0, *cuts], [*cuts, frames.n], strict=True):
-                if start in cuts:
-                    monitor.restart()
-                part = slice(start, stop)
-                seen = rows.cut(start, stop).only(keep[part], monitor.owed)
-                events, ln_z[stream][part][keep[part]] = monitor.update(seen)
-                outputs.detections.extend(detection(source, event) for event in events)
+            events, ln_z[stream] = batch.take(stream, monitor, rows, keep, cuts)
+            outputs.detections.extend(detection(source, event) for event in events)
             opinions(view, frames, source, x, keep, cuts, outputs)
         settle(view, scores, int(at_ns[-1]))
         return ln_z

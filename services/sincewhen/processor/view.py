@@ -19,7 +19,7 @@ from sincewhen_schemas.messages import StationState as StateName
 from sincewhen_schemas.messages import StationStatus
 
 STEP_FIELDS = ("lot", "supplier_lot", "sku", "recipe")
-_DERIVED = ("slice:", *SQUARED)  # streams that come with another one
+DERIVED = ("slice:", *SQUARED)  # streams that come with another one
 _THINNED = "factor:"  # a busy agent measures them on fewer frames
 _RESETS = {"cleaning", "replacement"}
 _NEW_REGIME_MAX = 0.2  # share of frames
@@ -64,7 +64,7 @@ def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
     memory.missing_share = {
         stream: keep * memory.missing_share.get(stream, 0.0) + (1 - keep) * float(np.mean(~valid & ~scores.new_regime))
         for stream, valid in scores.valid.items()
-        if not stream.startswith(_DERIVED)
+        if not stream.startswith(DERIVED)
     }
     memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
     if any(monitor.is_paging for monitor in view.monitors.values()):
