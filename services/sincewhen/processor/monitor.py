@@ -20,6 +20,7 @@ from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
 from sincewhen.onset.recovery import Recovery, RecoveryState
 from sincewhen.processor.dating import CONFIRMED_AFTER, Subject, date_event
 from sincewhen.processor.event import Event, Owed, Rows
+from sincewhen.processor.muted import MUTED_MAX, Muted, without
 from sincewhen.processor.past import Past, alike, remembered
 from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
@@ -27,17 +28,9 @@ from sincewhen_schemas.messages import DatingStatus
 REFINED_AFTER = 200
 REOPEN_WITHIN = 64
 OPEN_MAX = 8
-MUTED_MAX = 8
 _LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
 _STILL, _STILL_SOON = (32, 0.25), (_LOOK_SOON, 0.5)  # newest frames and share of its displacement: it is still there
-
-
-class Muted(msgspec.Struct, frozen=True):
-    """A direction that people called "not drift", until a time."""
-
-    direction: tuple[float, ...]
-    until_ns: int
 
 
 class Open(msgspec.Struct):
@@ -98,7 +91,7 @@ class StreamMonitor:
             head.muted = [muted for muted in head.muted if start < len(rows) and muted.until_ns > rows.at_ns[start]]
             seen = rows.cut(start, stop)
             if head.muted:
-                seen = replace(seen, x=_without(seen.x, head.muted))
+                seen = replace(seen, x=without(seen.x, head.muted))
             at = 0
             while at < len(seen):
                 take = self._watch if not head.open else self._follow
@@ -403,12 +396,3 @@ class StreamMonitor:
             NextState.from_bytes(following) if following is not None else None,
         )
         return StreamMonitor(null, arl0, state, fingerprints)
-
-
-def _without(x: NDArray[np.float32], muted: list[Muted]) -> NDArray[np.float32]:
-    """X (n, d) less the muted directions; a stream of few coordinates has nothing else and is not looked at."""
-    if x.shape[1] < DIMS_MIN:
-        return np.zeros_like(x)
-    basis, _ = np.linalg.qr(np.array([item.direction for item in muted], np.float64).T)
-    along = np.einsum("nd,dm->nm", x, basis)  # no BLAS: each row's result is its own, whatever the batch
-    return np.asarray(x - np.einsum("nm,dm->nd", along, basis), np.float32)
