@@ -3,10 +3,8 @@
 import itertools
 import threading
 import time
-import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Protocol
 
 import pytest
@@ -88,18 +86,6 @@ def place(request: pytest.FixtureRequest) -> Iterator[Place]:
         broker.has_frames()
         yield KafkaPlace(broker)
         broker.resume()
-
-
-@pytest.fixture
-def station() -> str:
-    return f"p/a/l/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    made = Spool(tmp_path / "spool.db", 10**8)
-    yield made
-    made.close()
 
 
 @pytest.fixture

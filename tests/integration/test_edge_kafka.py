@@ -50,18 +50,6 @@ RUN_S = 200.0
 
 
 @pytest.fixture
-def station() -> str:
-    return f"p/a/l/{uuid.uuid4().hex}"
-
-
-@pytest.fixture
-def spool(tmp_path: Path) -> Iterator[Spool]:
-    made = Spool(tmp_path / "spool.db", 10**8)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def started(spool: Spool, monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[KafkaSettings], Publisher]]:
     """Starts publishers, and ends them."""
     monkeypatch.setattr(publishing, "PAUSE_S_MAX", 1.0)

@@ -143,6 +143,14 @@ def test_what_a_buffer_still_holds_of_an_assignment_before_is_not_applied() -> N
     assert process.worker.take(LOG[0][0]) is not None
 
 
+def test_what_expired_before_it_was_applied_is_passed_over() -> None:
+    process = Process(Compacted(), {})
+    process.assign([0])
+    process.worker.begin(0, 5)
+    assert process.worker.take(LOG[0][0]) is None
+    assert process.worker.take(LOG[0][5]) is not None
+
+
 def test_a_topic_that_was_made_again_is_read_from_its_begin_and_the_states_stay() -> None:
     topic = Compacted()
     process = Process(topic, {})

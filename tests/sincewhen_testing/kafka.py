@@ -5,9 +5,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
-from kafka import KafkaConsumer, TopicPartition
 
 from sincewhen.log.cards import cards
+from sincewhen.log.kafka import records
 from sincewhen.log.kafka_admin import Cluster
 from sincewhen.stack.broker import Broker, Ports, Secure
 from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
@@ -47,21 +47,9 @@ class Kafka(Broker):
 
     def frames_of(self, station: str) -> list[bytes]:
         """Every record of a station that the topic frames has, in order."""
-        consumer = KafkaConsumer(bootstrap_servers=self.servers, group_id=None)
-        try:
-            partitions = [TopicPartition(FRAMES_TOPIC, each) for each in consumer.partitions_for_topic(FRAMES_TOPIC)]
-            ends = {place: end for place, end in consumer.end_offsets(partitions).items() if end}
-            if not ends:
-                return []
-            consumer.assign(list(ends))
-            consumer.seek_to_beginning()
-            found: list[tuple[int, bytes]] = []
-            while any(consumer.position(place) < end for place, end in ends.items()):
-                for records in consumer.poll(timeout_ms=500).values():
-                    found += [(one.offset, one.value) for one in records if one.key == station.encode()]
-            return [value for _, value in sorted(found)]
-        finally:
-            consumer.close()
+        (card,) = (card for card in cards() if card.name == FRAMES_TOPIC)
+        found = records(self.settings(), FRAMES_TOPIC, range(card.partitions))
+        return [record.value for record in found if record.key == station]
 
     def restart(self, certificate: Path | None = None) -> None:
         """With another certificate; None: the right one."""

@@ -26,13 +26,11 @@ from sincewhen.log.bodies import SqliteBodies
 from sincewhen.log.log import LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
-from sincewhen.presence.presence import heard
 from sincewhen.processor.kept import KeptProfiles
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline, dead_letter
 from sincewhen.processor.state import StationState
 from sincewhen.processor.stations import Stations
-from sincewhen.processor.view import spacing_ns
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
@@ -143,8 +141,7 @@ class Runner:
 
     def _learn_of(self, status: StationStatus) -> None:
         view = self._stations.states[status.station_id].views[status.view]
-        profile = self._profiles.of(status.profile_sha) if status.profile_sha else None
-        self._board.take(heard(status, view.memory.presence, spacing_ns(view, profile)))
+        self._board.take(self._stations.pipeline.heard(status, view))
 
     def append(self, records: Sequence[tuple[str, bytes]]) -> None:
         """Take records durably. Raises LogUnavailable."""

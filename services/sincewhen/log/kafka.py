@@ -63,10 +63,11 @@ def record_of(item: Any) -> LogRecord:  # noqa: ANN401 - kafka-python's Consumer
     return LogRecord(item.offset, key, item.value or b"", item.timestamp * 1_000_000, item.partition)
 
 
-def whole(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[int, list[LogRecord]]:
-    """What compacted partitions hold: of each key the newest record, in order. Raises LogUnavailable."""
+def records(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> Iterator[LogRecord]:
+    """What partitions hold now, in the order of each. Raises LogUnavailable."""
     places = [TopicPartition(topic, partition) for partition in partitions]
-    newest: dict[int, dict[str, LogRecord]] = {partition: {} for partition in partitions}
+    if not places:
+        return
     with asking(kafka, topic, "Read"):
         consumer = new_consumer(kafka)
         try:
@@ -74,24 +75,10 @@ def whole(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[i
             consumer.seek_to_beginning(*places)
             ends = consumer.end_offsets(places)
             while any(consumer.position(place) < end for place, end in ends.items()):
-                for place, items in consumer.poll(_POLL_MS).items():
-                    for record in map(record_of, items):
-                        newest[place.partition].pop(record.key, None)
-                        newest[place.partition][record.key] = record
+                for items in consumer.poll(_POLL_MS).values():
+                    yield from map(record_of, items)
         finally:
             consumer.close()
-    return {partition: [record for record in found.values() if record.value] for partition, found in newest.items()}
-
-
-def begin_offsets(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[int, int]:
-    """What lies before has expired. Asked with a client of its own: within a rebalance a consumer can't be asked."""
-    with asking(kafka, topic, "Read"):
-        consumer = new_consumer(kafka)
-        try:
-            found = consumer.beginning_offsets([TopicPartition(topic, partition) for partition in partitions])
-        finally:
-            consumer.close()
-    return {place.partition: offset for place, offset in found.items()}
 
 
 @dataclass(slots=True)
@@ -113,11 +100,11 @@ class KafkaStates:
         """Raises LogUnavailable."""
         with asking(self.kafka, self.topic, "Describe"), Cluster(self.kafka) as cluster:
             self._snapshots.topic_id = cluster.topic_id(self.topic)
-        found = whole(self.kafka, self.states, partitions)
-        return {
-            partition: self._snapshots.read(partition, {record.key: record.value for record in found[partition]})
-            for partition in partitions
-        }
+        newest: dict[int, dict[str, bytes]] = {partition: {} for partition in partitions}
+        for record in records(self.kafka, self.states, partitions):
+            newest[record.partition][record.key] = record.value
+        kept = {partition: {key: raw for key, raw in found.items() if raw} for partition, found in newest.items()}
+        return {partition: self._snapshots.read(partition, found) for partition, found in kept.items()}
 
     def barrier(self, partition: int, next_offset: int, dirty: Mapping[str, bytes]) -> None:
         """Raises LogUnavailable."""

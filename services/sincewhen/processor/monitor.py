@@ -121,15 +121,8 @@ class StreamMonitor:
         assert whole.until_ns is not None
         assert whole.until_low_ns is not None
         assert whole.until_high_ns is not None
-        history, head = self._state.history, self._head
-        after = int(np.count_nonzero(history.at_ns > whole.until_ns))
-        until = (history.first + len(history.x) - 1 - after, whole.until_ns, whole.until_low_ns, whole.until_high_ns)
-        ended = [item.event.ended(head.rows - 1, whole.at_ns, until) for item in head.open]
-        head.endings = remembered(head.endings, [Past(e.ordinal, e.alarm_at_ns, e.direction) for e in ended])
-        history.forget(after)
-        self._calm()
-        self.restart()
-        return ended
+        after = int(np.count_nonzero(self._state.history.at_ns > whole.until_ns))
+        return self._over(whole.at_ns, after, (whole.until_ns, whole.until_low_ns, whole.until_high_ns))
 
     def mute(self, ordinal: int, until_ns: int) -> list[Event]:
         """What people called "not drift": its direction is not looked at until then. Ends what is open by it."""
@@ -346,16 +339,23 @@ class StreamMonitor:
 
     def _end(self, recovery: Recovery) -> list[Event]:
         """The stream is back in control: all that is open ends."""
-        state, head = self._state, self._head
-        history = state.history
+        history = self._state.history
         last = len(history.x) - 1
         ages = last - np.flatnonzero(history.step)
         found = recovery.ended(history.x, tuple(ages.tolist()))  # newest, middle, oldest: of the first row in control
         high, until, low = (max(0, last - age - 1) for age in found)
         times = (int(history.at_ns[until]), int(history.at_ns[low]), int(history.at_ns[high]))
+        ended = self._over(int(history.at_ns[-1]), last - until, times)
+        self._head.ended = ended[-1] if len(ended) == 1 else None
+        return ended
+
+    def _over(self, at_ns: int, after: int, times: tuple[int, int, int]) -> list[Event]:
+        """All that is open ended `after` rows ago, as is known at at_ns; times: of its last row, and their interval."""
+        head, history = self._head, self._state.history
+        row = history.first + len(history.x) - 1 - after
         ended: list[Event] = []
         for item in head.open:
-            event = item.event.ended(head.rows - 1, int(history.at_ns[-1]), (history.first + until, *times))
+            event = item.event.ended(head.rows - 1, at_ns, (row, *times))
             if event.seen_before >= _RECURRING_MIN:
                 event = replace(event, shape="recurring")
             elif item.age < REFINED_AFTER:
@@ -364,9 +364,8 @@ class StreamMonitor:
         head.endings = remembered(
             head.endings, [Past(event.ordinal, event.alarm_at_ns, event.direction) for event in ended]
         )
-        history.forget(last - until)
+        history.forget(after)
         self._calm()
-        head.ended = ended[-1] if len(ended) == 1 else None
         self.restart()
         return ended
 

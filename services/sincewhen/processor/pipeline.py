@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from sincewhen.detect.budget import arl0, view_weight
 from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
-from sincewhen.presence.presence import arrive, beat
+from sincewhen.presence.presence import arrive, beat, heard
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS, breaks
@@ -37,7 +37,7 @@ from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.frames import Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-from sincewhen_schemas.messages import Activation, BlindTime, Closing, DeadLetter, StationStatus
+from sincewhen_schemas.messages import Activation, BlindTime, Closing, DeadLetter, Heard, StationStatus
 
 _SAMPLED_EVERY = 50  # embeddings of a station that keeps a sample
 
@@ -258,6 +258,11 @@ class Pipeline:
         """What is known of one view now."""
         profile = self.profile_of(view.memory.profile_sha) if view.memory.profile_sha else None
         return status_of(station_id, name, view, profile, self.plant.shift_names(station_id))
+
+    def heard(self, status: StationStatus, view: ViewState) -> Heard:
+        """A view's status, and by what its silence is judged."""
+        profile = self.profile_of(status.profile_sha) if status.profile_sha else None
+        return heard(status, view.memory.presence, spacing_ns(view, profile))
 
     def _source(self, station_id: str, name: str, stream: str, view: ViewState) -> Source:
         sha = view.memory.profile_sha

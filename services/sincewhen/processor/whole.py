@@ -35,7 +35,8 @@ class Batch:
         self, stream: str, monitor: StreamMonitor, rows: Rows, keep: NDArray[np.bool_], cuts: Sequence[int]
     ) -> tuple[list[Event], NDArray[np.float32]]:
         """The stream's events, and ln Z (n,), NaN where there is none. cuts: frames before which windows start anew."""
-        back = self._back.get(layer_of(stream), []) if stream.startswith(DERIVED) else []
+        layer, is_part = layer_of(stream), stream.startswith(DERIVED)
+        back = self._back.get(layer, []) if is_part else []
         ln_z, events = np.full(self.n, np.nan, np.float32), []
         taken, valid = monitor.rows, np.flatnonzero(keep)
         for start, stop in itertools.pairwise(sorted({0, self.n, *cuts, *(frame for frame, _ in back)})):
@@ -45,8 +46,8 @@ class Batch:
             found, ln_z[part][keep[part]] = monitor.update(rows.cut(start, stop).only(keep[part], monitor.owed))
             events += found
             events += [event for frame, whole in back if frame == stop for event in monitor.end_with(whole)]
-        if layer_of(stream) and not stream.startswith(DERIVED):
-            self._back[layer_of(stream)] = [(int(valid[event.at - taken]) + 1, event) for event in _ends(events)]
+        if layer and not is_part:
+            self._back[layer] = [(int(valid[event.at - taken]) + 1, event) for event in _ends(events)]
         return events, ln_z
 
 

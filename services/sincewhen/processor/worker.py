@@ -6,12 +6,10 @@ from typing import TypeAlias
 
 from sincewhen.log.log import LogRecord
 from sincewhen.log.partitions import Partitions, States
-from sincewhen.presence.presence import heard
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline
 from sincewhen.processor.state import StationState
 from sincewhen.processor.stations import Stations
-from sincewhen.processor.view import spacing_ns
 from sincewhen_schemas.messages import Heard
 
 _Word: TypeAlias = tuple[str, int, str, int]
@@ -51,23 +49,15 @@ class Worker:
     def heard(self) -> list[Heard]:
         """What is known of the stations that changed since the last barrier."""
         return [
-            word
+            self.pipeline.heard(self.pipeline.status(station_id, name, view), view)
             for stations in self._partitions.holders()
             for station_id in sorted(stations.dirty)
-            for word in self._said(station_id, stations.states[station_id])
+            for name, view in stations.states[station_id].views.items()
         ]
 
     def barrier(self) -> dict[int, int]:
         """As Partitions.barrier. Raises LogUnavailable."""
         return self._partitions.barrier()
-
-    def _said(self, station_id: str, state: StationState) -> list[Heard]:
-        words = []
-        for name, view in state.views.items():
-            sha = view.memory.profile_sha
-            spacing = spacing_ns(view, self.pipeline.profile_of(sha) if sha else None)
-            words.append(heard(self.pipeline.status(station_id, name, view), view.memory.presence, spacing))
-        return words
 
 
 def _words(state: StationState | None) -> dict[str, _Word]:
