@@ -35,6 +35,7 @@ _RACES = (
 )
 _DATED = (
     ("stream", "ar 0", "step", 1.0), ("stream", "ar 0", "linear", 4.0), ("stream", "ar .9", "step", 3.0),
+    ("stream", "ar 0", "steep", 6.0),
     ("product", "ar 0", "step", 2.0), ("product", "ar 0", "linear", 4.0), ("product", "ar .9", "step", 3.0),
 )  # fmt: skip
 _IN_CONTROL = (("ar 0", 2), ("ar .9", 2), ("lots", 1))  # and how many profiles

@@ -24,6 +24,7 @@ CHANGES = (  # kind of noise, shape, size once grown
     ("ar .9", "step", 2.0), ("ar .9", "step", 3.0),
     ("ar 0", "linear", 4.0), ("ar 0", "root", 4.0), ("ar 0", "square", 4.0),
     ("ar .9", "linear", 6.0), ("ar .9", "root", 6.0), ("ar .9", "square", 6.0),
+    ("ar 0", "steep", 6.0), ("ar .9", "steep", 9.0),
 )  # fmt: skip
 BESIDE = (  # of the product: details
     ("ar .99", "step", 5.0), ("ar .99", "linear", 10.0), ("two-scale", "step", 2.0), ("two-scale", "linear", 5.0),

@@ -2,6 +2,9 @@
 
 A plant of 20 stations on one line, each with ten scalars and an embedding whose subgroups of 10 s are alike with lag-1
 correlations up to .99, at one accepted page a week. Weeks of frames would take hours.
+
+A page is a notification as Alertmanager makes it of incidents grouped by line: what is open GROUP_WAIT_S after the
+group's first one, then every GROUP_INTERVAL_S if something new is open.
 """
 
 import itertools
@@ -22,7 +25,7 @@ from sincewhen.processor.detections import Widened, of_group
 from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS
 from sincewhen.processor.monitor import StreamMonitor
-from sincewhen_schemas.messages import Detection
+from sincewhen_schemas.messages import Detection, Incident
 from sincewhen_testing.line import START_BIN, STREAM, Site, frames, names, subgroups, together
 from sincewhen_testing.streams import noise
 
@@ -31,6 +34,7 @@ PHIS, WEEK_BINS, GOLDEN = (0.0, 0.5, 0.9, 0.99), WEEK_NS // BIN_NS, 5000
 LEARNING_BINS = MEAN_BINS + SERIES_BINS
 _PART, _PER_BIN = 2000, 5
 _CALM_BINS, _CAUSE_BINS, _MOVED = 150, 400, 10  # before and after a common cause, and how many stations it moves
+GROUP_WAIT_S, GROUP_INTERVAL_S = 30, 300
 _SHARED = 0.2  # of a group's variance: a flicker that all its members see
 
 
@@ -112,23 +116,38 @@ def _line(cell: Cell) -> Figures:
 
 
 def _common(cell: Cell) -> Figures:
-    """A change of half of the stations: incidents in the end, and every one that was opened on the way."""
+    """A change of half of the stations: pages, incidents in the end, and every one that was opened on the way."""
     rng = cell.rng
-    found: Figures = {"opened": [], "incidents": [], "of the line": [], "seconds": []}
+    found: Figures = {"pages": [], "opened": [], "incidents": [], "of the line": [], "seconds": []}
     for _ in range(cell.get("runs", int)):
         golden = frames(rng, STATIONS, GOLDEN)
         x = frames(rng, STATIONS, (LEARNING_BINS + _CALM_BINS + _CAUSE_BINS) * _PER_BIN) - golden.mean(axis=0)
         onset = (LEARNING_BINS + _CALM_BINS) * _PER_BIN
         x[onset:, :_MOVED] += cell.get("size", float)
         said = _told(golden, x)
-        known = [incident.incident_id for n in range(1, len(said) + 1) for incident in correlate(said[:n])]
-        last = correlate(said)
-        found["opened"].append(len(set(known)))
+        known = [(d.updated_at_ns, correlate(said[: n + 1])) for n, d in enumerate(said)]
+        last = known[-1][1] if known else []
+        found["pages"].append(_pages(known))
+        found["opened"].append(len({incident.incident_id for _, incidents in known for incident in incidents}))
         found["incidents"].append(len(last))
         found["of the line"].append(float(any(incident.station_id == "ulm/body/line1" for incident in last)))
         first_ns = min((d.updated_at_ns for d in said if d.verdict == "paging"), default=0)
         found["seconds"].append((first_ns - (START_BIN + onset // _PER_BIN) * BIN_NS) / 1e9)
     return found
+
+
+def _pages(known: list[tuple[int, list[Incident]]]) -> int:
+    """Notifications of one line's incidents, as known from each time on."""
+    is_open = [(at_ns, {item.incident_id for item in incidents if item.status == "open"}) for at_ns, incidents in known]
+    first_ns = next((at_ns for at_ns, ids in is_open if ids), None)
+    if first_ns is None:
+        return 0
+    pages, told, due_ns = 0, set[str](), first_ns + GROUP_WAIT_S * 10**9
+    while due_ns <= is_open[-1][0] + GROUP_INTERVAL_S * 10**9:
+        now = [ids for at_ns, ids in is_open if at_ns <= due_ns][-1]
+        pages += bool(now - told)
+        told, due_ns = now, due_ns + GROUP_INTERVAL_S * 10**9
+    return pages
 
 
 def _told(golden: Floats, x: Floats) -> list[Detection]:

@@ -131,9 +131,10 @@ def _common_causes(book: Book) -> Iterator[Row]:
     for size in sorted({item.cell.get("size", float) for item in book.of("pages", part="common cause")}):
         found = book.of("pages", part="common cause", size=size)
         what, runs = f"a common cause of {size:g} in 10 of 20 stations", len(pooled(found, "opened"))
-        for name, key in (("incidents in the end", "incidents"), ("pages until then", "opened")):
+        for name, key in (("pages", "pages"), ("incidents in the end", "incidents")):
             spread = of_mean(found, key)
             yield row(f"{what}: {name}", spread, runs, "1", at_most(spread, 1.0), peer=10.0)
+        yield row(f"{what}: incidents opened on the way", of_mean(found, "opened"), runs, "", NONE, peer=10.0)
 
 
 def _images(book: Book) -> Iterator[Row]:
