@@ -7,7 +7,7 @@ READY := $(VENV)/.ready
 SEED ?=
 BENCH ?=
 
-.PHONY: venv run check test bench kafka lock generate clean
+.PHONY: venv run stack chaos check test bench kafka lock generate clean
 
 venv: $(READY)
 
@@ -22,6 +22,14 @@ $(READY): requirements.lock pyproject.toml
 # The main job: server, two stations, two stories. HEADLESS=1 ends by itself; SEED=N repeats a run.
 run: $(READY)
 	$(BIN)/sincewhen demo $(if $(HEADLESS),--headless --json build/demo.json) $(if $(SEED),--seed $(SEED))
+
+# The same through Apache Kafka, two processors, correlator, writer, store and console. Needs Java 17 and Maven.
+stack: $(READY) kafka
+	$(BIN)/sincewhen demo --distributed $(if $(HEADLESS),--headless --json build/demo.json) $(if $(SEED),--seed $(SEED))
+
+# A living stack, disturbed: SEED=N ROUNDS=M.
+chaos: $(READY) kafka
+	$(if $(SEED),SEED=$(SEED)) ROUNDS=$(or $(ROUNDS),100) $(BIN)/pytest -q -s --show-capture=no tests/scenarios/test_chaos.py
 
 check: $(READY)
 	$(BIN)/ruff check .

@@ -239,6 +239,26 @@ class SecondOpinion(Message, frozen=True, kw_only=True):
     at_ns: int
 
 
+class Findings(Message, frozen=True, kw_only=True):
+    """What one record of `frames` says of a station, less its rows, at that record's place in the station's order.
+
+    topic_id, partition, offset: of that record. statuses: of views whose state, profile or count of pages that were not
+    drift changed. scores: along known causes, for lines and plants only.
+    """
+
+    station_id: str
+    topic_id: str
+    partition: int
+    offset: int
+    statuses: tuple[StationStatus, ...] = ()
+    detections: tuple[Detection, ...] = ()
+    subgroups: tuple[Subgroup, ...] = ()
+    scores: tuple[Subgroup, ...] = ()
+    blind_times: tuple[BlindTime, ...] = ()
+    activations: tuple[Activation, ...] = ()
+    second_opinions: tuple[SecondOpinion, ...] = ()
+
+
 MESSAGES: tuple[type[Message], ...] = (
     Detection,
     Incident,
@@ -250,4 +270,5 @@ MESSAGES: tuple[type[Message], ...] = (
     Activation,
     Subgroup,
     SecondOpinion,
+    Findings,
 )

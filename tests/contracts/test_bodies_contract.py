@@ -1,23 +1,32 @@
 """What every keeper of bodies promises."""
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 
 from sincewhen.log.bodies import Bodies, MemoryBodies, SqliteBodies
-
-Make = Callable[[Path], Bodies]
-BODIES = [
-    pytest.param(lambda _path: MemoryBodies(), id="memory"),
-    pytest.param(lambda path: SqliteBodies(path, "profiles"), id="sqlite"),
-]
+from sincewhen.log.kafka import new_producer
+from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.kafka_bodies import KafkaBodies
+from sincewhen_testing.kafka import Kafka
 
 
-@pytest.fixture(params=BODIES)
-def bodies(request: pytest.FixtureRequest, tmp_path: Path) -> Bodies:
-    make: Make = request.param
-    return make(tmp_path / "bodies.db")
+@pytest.fixture(params=["memory", "sqlite", "kafka"])
+def bodies(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Bodies]:
+    if request.param == "kafka":
+        kafka: Kafka = request.getfixturevalue("kafka")
+        settings, topic = kafka.settings(), f"bodies-{uuid4().hex}"
+        with Cluster(settings) as cluster:
+            cluster.create(topic, 3, 1, {"cleanup.policy": "compact"})
+        producer = new_producer(settings)
+        made = KafkaBodies(settings, producer, topic)
+        yield made
+        made.close()
+        producer.close()
+    else:
+        yield MemoryBodies() if request.param == "memory" else SqliteBodies(tmp_path / "bodies.db", "profiles")
 
 
 def test_a_body_is_found_under_its_address_with_what_it_is_of(bodies: Bodies) -> None:

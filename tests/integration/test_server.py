@@ -14,9 +14,10 @@ from click.testing import CliRunner
 
 from sincewhen.cli.__main__ import main
 from sincewhen.console.times import iso
+from sincewhen.stack.ports import free_port
 from sincewhen_schemas import station_record_pb2 as pb
 from sincewhen_schemas.encode import encode_frames, encode_heartbeat, encode_upload
-from sincewhen_testing.server import Server, free_port
+from sincewhen_testing.server import Server
 from sincewhen_testing.station import (
     END,
     GOLDEN,

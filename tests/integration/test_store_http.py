@@ -16,9 +16,10 @@ import lz4.frame
 import pyarrow as pa
 import pytest
 
+from sincewhen.stack.ports import free_port
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.connect import Server as Place
-from sincewhen_testing.server import Server, StoreServer, free_port, store_ask
+from sincewhen_testing.server import Server, StoreServer, store_ask
 
 LONG = "SELECT count() FROM numbers(1000000000000) WHERE NOT ignore(sipHash64(number))"
 

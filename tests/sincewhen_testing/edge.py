@@ -11,20 +11,20 @@ from typing import Any
 
 from PIL import Image
 
-from sincewhen_testing.server import Server
+from sincewhen_testing.server import Api
 
 _RUN_S = 500.0
 
 
-def start_edge(server: Server, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
+def start_edge(server: Api, folder: Path, *arguments: str) -> "subprocess.Popen[bytes]":
     """`folder` keeps the spool, so a second start with the same one goes on."""
-    command = [sys.executable, "-m", "sincewhen_edge", *arguments, "--server", server.url]
+    command = [sys.executable, "-m", "sincewhen_edge", *arguments, *server.way]
     command += ["--spool", str(folder / "spool.db"), "--agent-id", "line-pc"]
-    environment = {**os.environ, "SINCEWHEN_SERVER": server.url, "OMP_NUM_THREADS": "1"}
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE)
 
 
-def run_edge(server: Server, folder: Path, *arguments: str) -> str:
+def run_edge(server: Api, folder: Path, *arguments: str) -> str:
     """Run to the end and until the server has applied it; what it said."""
     process = start_edge(server, folder, *arguments)
     _, said = process.communicate(timeout=_RUN_S)
@@ -56,7 +56,7 @@ def iso(at_s: float) -> str:
     return datetime.fromtimestamp(at_s, UTC).isoformat()
 
 
-def activate(server: Server, station: str, from_s: float, to_s: float) -> None:
+def activate(server: Api, station: str, from_s: float, to_s: float) -> None:
     """What an engineer does once the golden frames are there."""
     window = {"station": station, "view": "main", "from": iso(from_s), "to": iso(to_s)}
     built = server.post("/api/v1/profiles", window)

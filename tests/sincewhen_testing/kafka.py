@@ -10,10 +10,10 @@ from sincewhen.log.cards import cards
 from sincewhen.log.kafka import records
 from sincewhen.log.kafka_admin import Cluster
 from sincewhen.stack.broker import Broker, Ports, Secure
+from sincewhen.stack.ports import free_port
 from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
 from sincewhen_testing import needs
 from sincewhen_testing.certificates import Authority
-from sincewhen_testing.server import free_port
 
 USERS = (("agent", "agent's secret"), ("other", "other's secret"))
 

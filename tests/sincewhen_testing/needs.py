@@ -29,6 +29,11 @@ def chromium() -> str:
     return found
 
 
+def alertmanager() -> None:
+    if shutil.which("prometheus-alertmanager") is None:
+        _missing("no prometheus-alertmanager: apt-get install it, or run tests/install-parts as root")
+
+
 def kafka() -> None:
     """Java, openssl and Apache Kafka's jars."""
     absent = [name for name in ("java", "openssl") if shutil.which(name) is None]

@@ -1,6 +1,5 @@
 """A real `sincewhen up` or `sincewhen store` in its own process on a free port."""
 
-import socket
 import ssl
 import subprocess
 import sys
@@ -12,32 +11,57 @@ from typing import Any, Self
 
 import httpx
 
+from sincewhen.stack.ports import free_port
 from sincewhen_schemas.encode import encode_upload
 
 _START_S, _APPLY_S = 60.0, 120.0
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+class Api:
+    """What is asked of a console at `url`, with changes by its `token`."""
+
+    url: str
+    trusted = ""  # PEM of an authority
+
+    @property
+    def token(self) -> str:
+        raise NotImplementedError
+
+    @property
+    def way(self) -> list[str]:
+        """How an edge agent is told where to send."""
+        return ["--server", self.url]
+
+    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
+        verify = ssl.create_default_context(cafile=self.trusted) if self.trusted else True
+        return httpx.get(f"{self.url}{path}", timeout=60, headers=headers, verify=verify)
+
+    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
+        headers = {"Authorization": f"Bearer {self.token}"}
+        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60)
+
+    def applied(self) -> None:
+        """Wait until everything acknowledged is applied."""
+        raise NotImplementedError
 
 
-class Server:
+class Server(Api):
     """Use as a context: ends with SIGTERM. `kill` is kill -9; `start` goes on with the same folder and port."""
 
     command, ready = "up", "/readyz"
 
     def __init__(self, data: Path, *options: str) -> None:
         self.data, self.port, self.options = data, free_port(), options
-        self.url, self.trusted = f"http://127.0.0.1:{self.port}", ""
+        self.url = f"http://127.0.0.1:{self.port}"
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
-        line = [sys.executable, "-m", "sincewhen.cli", self.command, "--data", str(self.data), "--port", str(self.port)]
-        line += self.options
-        self._process = subprocess.Popen(line)
+        self._process = subprocess.Popen(self.arguments())
         self._until(self._answers, _START_S)
+
+    def arguments(self) -> list[str]:
+        line = [sys.executable, "-m", "sincewhen.cli", self.command, "--data", str(self.data)]
+        return [*line, "--port", str(self.port), *self.options]
 
     def _answers(self) -> bool:
         assert self._process
@@ -67,14 +91,6 @@ class Server:
     @property
     def token(self) -> str:
         return (self.data / "token").read_text().strip()
-
-    def get(self, path: str, headers: dict[str, str] | None = None) -> httpx.Response:
-        verify = ssl.create_default_context(cafile=self.trusted) if self.trusted else True
-        return httpx.get(f"{self.url}{path}", timeout=60, headers=headers, verify=verify)
-
-    def post(self, path: str, body: dict[str, Any]) -> httpx.Response:
-        headers = {"Authorization": f"Bearer {self.token}"}
-        return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60)
 
     def send(self, *records: bytes) -> httpx.Response:
         return httpx.post(f"{self.url}/v1/frames", content=encode_upload(records), timeout=60)

@@ -19,8 +19,8 @@ RESULT = {"ok": False, "seed": 1, "elapsed_s": 2.0, "false_incidents": 0, "stori
 
 
 @contextmanager
-def served(*_: object) -> Iterator[str]:
-    yield "http://127.0.0.1:1"
+def served(*_: object) -> Iterator[tuple[str, str]]:
+    yield "http://127.0.0.1:1", "token"
 
 
 @pytest.mark.parametrize("place", ["-", "made/demo.json"])

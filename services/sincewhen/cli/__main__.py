@@ -6,9 +6,13 @@ import click
 
 _COMMANDS = {  # by name: its module in sincewhen.cli, and what the list of commands says of it
     "backtest": ("backtest", "Find and date the changes in arrays on disk."),
+    "console": ("console", "The pages and the API, beside processes that share Kafka."),
+    "correlator": ("correlator", "Findings become incidents, and open incidents alerts."),
     "demo": ("demo", "Two stations, real surfaces, a supplier lot and lens haze."),
+    "gateway": ("gateway", "HTTPS /v1/frames into Kafka, a token an agent."),
     "incidents": ("query", "List incidents, newest first."),
     "migrate": ("migrate", "Bring a store's tables up to this release."),
+    "processor": ("processor", "One of the processes that turn frames into findings."),
     "profile": ("profile", "What in-control looks like: build, list, show, activate, export."),
     "scan": ("scan", "Look through an image archive, offline: what changed, since when?"),
     "scope": ("query", "What is suspect: lots, supplier lots, shifts, skus, units."),
@@ -17,6 +21,7 @@ _COMMANDS = {  # by name: its module in sincewhen.cli, and what the list of comm
     "store": ("store", "The store alone, over ClickHouse's HTTP interface."),
     "topics": ("topics", "Kafka's topics: make them as their cards say, and tell what differs."),
     "up": ("up", "The whole server in one process."),
+    "writer": ("writer", "What other processes found into ClickHouse."),
 }
 
 

@@ -22,6 +22,9 @@ from rich.progress import Progress
 from sincewhen.cli.places import MADE, OUTPUT, can_be_written, written
 from sincewhen.cli.query import looks_like
 from sincewhen.demo.play import Demo, DemoError
+from sincewhen.stack.broker import Broker, BrokerUnavailable, Ports
+from sincewhen.stack.ports import free_port
+from sincewhen.stack.stack import Stack, StackUnavailable
 
 _START_S = 60.0
 _PORT = 8099
@@ -42,7 +45,8 @@ def _made(context: click.Context, parameter: click.Parameter, path: Path | None)
 @click.option(
     "--folder", type=click.Path(file_okay=False, path_type=Path), default=Path("build/demo"), show_default=True
 )
-def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) -> None:  # noqa: FBT001 - click passes flags
+@click.option("--distributed", is_flag=True, help="Through Kafka and a process for each part; needs Java 17.")
+def demo(*, headless: bool, report: Path | None, seed: int | None, folder: Path, distributed: bool) -> None:
     """Two stations, real surfaces, a supplier lot and lens haze: what changed, since when."""
     seed = secrets.randbelow(1_000_000) if seed is None else seed
     shutil.rmtree(folder, ignore_errors=True)
@@ -50,9 +54,10 @@ def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) ->
     console = Console(stderr=True)
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends like Ctrl-C: the server does not outlive it
     console.print(f"SinceWhen demonstration, seed {seed}. Everything it makes is in {folder}.")
-    with _server(folder, _port(headless)) as url:
+    served = _stack if distributed else _server
+    with served(folder, _port(headless)) as (url, token):
         try:
-            result = _play(folder, url, seed, console)
+            result = _play(folder, url, token, seed, console)
         except DemoError as error:
             raise click.ClickException(f"seed {seed}: {error}") from error
         quiet = report == OUTPUT
@@ -65,7 +70,7 @@ def demo(headless: bool, report: Path | None, seed: int | None, folder: Path) ->
     sys.exit(0 if result["ok"] else 1)
 
 
-def _play(folder: Path, url: str, seed: int, console: Console) -> dict[str, Any]:
+def _play(folder: Path, url: str, token: str, seed: int, console: Console) -> dict[str, Any]:
     with Progress(console=console) as progress:
         tasks: dict[str, Any] = {}
 
@@ -74,15 +79,26 @@ def _play(folder: Path, url: str, seed: int, console: Console) -> dict[str, Any]
                 tasks[what] = progress.add_task(what, total=of)
             progress.update(tasks[what], completed=done)
 
-        result = Demo(folder, url, seed, told).run((folder / "data" / "token").read_text().strip())
+        result = Demo(folder, url, seed, told).run(token)
         for task in tasks.values():
             progress.update(task, completed=progress.tasks[task].total)
     return result
 
 
 @contextmanager
-def _server(folder: Path, port: int) -> Iterator[str]:
-    """A server of its own, ended at the end."""
+def _stack(folder: Path, port: int) -> Iterator[tuple[str, str]]:
+    """The distributed product, ended at the end: the console's address and token."""
+    broker = Broker(folder.absolute() / "broker", Ports(free_port(), free_port()))
+    try:
+        with Stack(folder.absolute(), broker, console_port=port) as stack:
+            yield stack.url, stack.token
+    except (BrokerUnavailable, StackUnavailable) as error:
+        raise click.ClickException(str(error)) from error
+
+
+@contextmanager
+def _server(folder: Path, port: int) -> Iterator[tuple[str, str]]:
+    """A server of its own, ended at the end: its address and token."""
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "sincewhen.cli", "up", "--data", str(folder / "data"), "--port", str(port)]
     with (folder / "server.log").open("wb") as log:
@@ -90,7 +106,7 @@ def _server(folder: Path, port: int) -> Iterator[str]:
         process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)  # noqa: S603 - our own command
     try:
         _wait(url, process, folder / "server.log")
-        yield url
+        yield url, (folder / "data" / "token").read_text().strip()
     finally:
         process.send_signal(signal.SIGTERM)
         process.wait()
@@ -111,14 +127,11 @@ def _wait(url: str, process: "subprocess.Popen[bytes]", log: Path) -> None:
 
 def _port(headless: bool) -> int:  # noqa: FBT001 - the command's flag
     """The usual port where it is free and somebody is to look at it; else any free one."""
-    for wanted in ([] if headless else [_PORT]) + [0]:
-        with socket.socket() as probe:
-            try:
-                probe.bind(("127.0.0.1", wanted))
-            except OSError:
-                continue
-            return int(probe.getsockname()[1])
-    raise click.ClickException("there is no free port on 127.0.0.1")
+    with suppress(OSError), socket.socket() as probe:
+        if not headless:
+            probe.bind(("127.0.0.1", _PORT))
+            return _PORT
+    return free_port()
 
 
 def _tell(result: dict[str, Any], *, quiet: bool) -> None:

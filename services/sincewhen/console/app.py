@@ -31,7 +31,7 @@ def make_app(backend: Backend, token: str) -> FastAPI:
     app.add_exception_handler(RequestValidationError, on_validation)
     app.add_exception_handler(StoreUnavailable, _unwell)
     app.add_exception_handler(LogUnavailable, _unwell)
-    app.include_router(ingest_router(backend))
+    app.include_router(ingest_router(backend.intake, backend.now_ns))
     app.include_router(api_router(backend))
     app.include_router(pages_router(backend))
     app.include_router(station_router(backend))

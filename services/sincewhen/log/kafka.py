@@ -33,14 +33,18 @@ def asking(kafka: KafkaSettings, topic: str, operation: str) -> Iterator[None]:
         raise LogUnavailable(str(error)) from error
 
 
-def new_producer(kafka: KafkaSettings) -> KafkaProducer:
-    """In order, and never stuck for ever: an idempotent one is after an outage longer than its delivery timeout."""
+def new_producer(kafka: KafkaSettings, block_s: float = 60.0) -> KafkaProducer:
+    """In order, and never stuck for ever: an idempotent one is after an outage longer than its delivery timeout.
+
+    block_s: how long `send` may wait for a broker that it knows nothing of yet.
+    """
     return KafkaProducer(
         **kafka.client_options(),
         acks="all",
         enable_idempotence=False,
         max_in_flight_requests_per_connection=1,
         delivery_timeout_ms=int(ACK_S_MAX * 1000),
+        max_block_ms=int(block_s * 1000),
         linger_ms=5,
         batch_size=256 * 1024,
         max_request_size=_RECORD_BYTES_MAX,
@@ -79,6 +83,19 @@ def records(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> Iter
                     yield from map(record_of, items)
         finally:
             consumer.close()
+
+
+def begin_offsets(kafka: KafkaSettings, topic: str, partitions: Sequence[int]) -> dict[int, int]:
+    """What lies before has expired. Asked with a client of its own: within a rebalance a consumer can't be asked."""
+    if not partitions:
+        return {}
+    with asking(kafka, topic, "Read"):
+        consumer = new_consumer(kafka)
+        try:
+            found = consumer.beginning_offsets([TopicPartition(topic, partition) for partition in partitions])
+        finally:
+            consumer.close()
+    return {place.partition: offset for place, offset in found.items()}
 
 
 @dataclass(slots=True)

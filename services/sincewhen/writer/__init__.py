@@ -1,0 +1,1 @@
+"""Everything that topics carry becomes rows of the store."""
