@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from sincewhen.embedded.runner import STUMBLES_MAX, Runner
+from sincewhen.embedded.runner import Runner
+from sincewhen.log.log import STUMBLES_MAX
 from sincewhen.plant import Plant
 from sincewhen.processor.pipeline import Pipeline
 from sincewhen.store import read

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sincewhen.log.log import LogRecord, Snapshot
-from sincewhen.log.snapshots import POSITION, Snapshots
+from sincewhen.log.snapshots import POSITION, STUMBLES, Snapshots
 from sincewhen.processor.pipeline import Pipeline
 from sincewhen.processor.state import encode_state
 from sincewhen.processor.worker import Worker
@@ -59,6 +59,9 @@ class MemoryStates:
         position = self._snapshots.position(partition, next_offset, dirty)
         if not self.cut_off:
             self.topic.kept[partition][POSITION] = position
+
+    def stumble(self, partition: int, offset: int) -> None:
+        self.topic.kept[partition][STUMBLES] = self._snapshots.stumble(partition, offset)
 
 
 @dataclass

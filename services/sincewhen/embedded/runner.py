@@ -23,25 +23,24 @@ from sincewhen.correlator.means import SiteMeans
 from sincewhen.embedded import metrics
 from sincewhen.ingest.decode import decode
 from sincewhen.log.bodies import SqliteBodies
-from sincewhen.log.log import LogRecord
+from sincewhen.log.log import STUMBLES_MAX, LogRecord
 from sincewhen.log.sqlite import SqliteLog
 from sincewhen.plant import Plant
 from sincewhen.processor.kept import KeptProfiles
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.pipeline import Pipeline, dead_letter
+from sincewhen.processor.pipeline import Pipeline
 from sincewhen.processor.state import StationState
-from sincewhen.processor.stations import Stations
+from sincewhen.processor.stations import Stations, set_aside
 from sincewhen.store import read
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import migrate
 from sincewhen.store.write import write_incidents, write_outputs
-from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
-from sincewhen_schemas.messages import DeadLetter, GroupStatus, Incident, StationStatus
+from sincewhen_schemas.invalid import InvalidFrame
+from sincewhen_schemas.messages import GroupStatus, Incident, StationStatus
 
 BARRIER_EVERY_NS = 10 * 10**9
 READ_RECORDS = 64
 LOG_KEPT_NS = 24 * 3600 * 10**9
-STUMBLES_MAX = 2
 _IDLE_S, _UNWELL_S = 0.2, 1.0
 _MEANS = "means\n"  # and a site: the key of a state that is no station's
 
@@ -185,7 +184,7 @@ class Runner:
         outputs = Outputs()
         for record in records:
             if self._stumbles.get(record.offset, 0) >= STUMBLES_MAX:
-                outputs.dead_letters.append(_set_aside(record))
+                outputs.dead_letters.append(set_aside(record))
                 continue
             made = self._stations.step(record)
             if made.statuses:  # what is refused, whatever its key, is no word of a station
@@ -236,9 +235,3 @@ class Runner:
         self._stations.settled()
         self._correlator.settled()
         self.log.trim(self.now_ns() - LOG_KEPT_NS)
-
-
-def _set_aside(record: LogRecord) -> DeadLetter:
-    detail = f"this record ended the server {STUMBLES_MAX} times by a fault of ours: please report it with the payload"
-    refusal = InvalidFrame(InvalidReason.INTERNAL_ERROR, detail)
-    return dead_letter(record.key, record.value, record.offset, record.appended_at_ns, refusal)

@@ -13,7 +13,7 @@ from kafka.errors import KafkaError
 
 from sincewhen.log.kafka_admin import Cluster, KafkaUnavailable
 from sincewhen.log.log import LogRecord, LogUnavailable, Snapshot
-from sincewhen.log.snapshots import POSITION, Snapshots
+from sincewhen.log.snapshots import POSITION, STUMBLES, Snapshots
 from sincewhen_schemas.kafka import KafkaSettings
 from sincewhen_schemas.kafka_problem import problem_of
 
@@ -127,6 +127,10 @@ class KafkaStates:
         """Raises LogUnavailable."""
         self._write(partition, self._snapshots.states(next_offset, dirty))
         self._write(partition, {POSITION: self._snapshots.position(partition, next_offset, dirty)})
+
+    def stumble(self, partition: int, offset: int) -> None:
+        """Raises LogUnavailable."""
+        self._write(partition, {STUMBLES: self._snapshots.stumble(partition, offset)})
 
     def _write(self, partition: int, records: Mapping[str, bytes]) -> None:
         with asking(self.kafka, self.states, "Write"):

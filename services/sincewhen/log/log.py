@@ -18,17 +18,21 @@ class LogRecord:
     partition: int = 0
 
 
+STUMBLES_MAX = 2  # ends of a process by a fault of ours; then the record is set aside
+
+
 @dataclass(frozen=True, slots=True)
 class Snapshot:
     """Where to go on: the next offset to read, and states by key.
 
     applied: the newest offset that each state holds; records of its key at or below it are skipped, because a state may
-    be newer than next_offset says.
+    be newer than next_offset says. stumbles: how often the process ended at a record by a fault of ours, by offset.
     """
 
     next_offset: int
     states: dict[str, bytes]
     applied: dict[str, int] = field(default_factory=dict)
+    stumbles: dict[int, int] = field(default_factory=dict)
 
 
 class Log(Protocol):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Generic, Protocol, TypeVar
 
-from sincewhen.log.log import LogRecord, Snapshot
+from sincewhen.log.log import STUMBLES_MAX, LogRecord, Snapshot
 
 
 class States(Protocol):
@@ -29,6 +29,10 @@ class States(Protocol):
 
     def barrier(self, partition: int, next_offset: int, dirty: Mapping[str, bytes]) -> None:
         """As Log.barrier. Raises LogUnavailable."""
+        ...
+
+    def stumble(self, partition: int, offset: int) -> None:
+        """Remember that the process ended at this record by a fault of ours. Raises LogUnavailable."""
         ...
 
 
@@ -56,6 +60,7 @@ class _Part(Generic[H]):
     holder: H
     next_offset: int
     applied: Mapping[str, int]
+    stumbles: Mapping[int, int]
     covered: int = -1
 
 
@@ -75,7 +80,7 @@ class Partitions(Generic[H]):
         """
         parts: dict[int, _Part[H]] = {}
         for partition, snapshot in self.states.load(partitions).items():
-            part = parts[partition] = _Part(self.new(), snapshot.next_offset, snapshot.applied)
+            part = parts[partition] = _Part(self.new(), snapshot.next_offset, snapshot.applied, snapshot.stumbles)
             part.holder.load(snapshot.states)
         self._parts = parts
         return {partition: part.next_offset for partition, part in parts.items()}
@@ -91,6 +96,10 @@ class Partitions(Generic[H]):
             return None
         part.next_offset += 1
         return None if record.offset <= part.applied.get(self.key_of(record.key), -1) else part.holder
+
+    def poisoned(self, record: LogRecord) -> bool:
+        """Whether it ended processes so often that it is to be set aside."""
+        return self._parts[record.partition].stumbles.get(record.offset, 0) >= STUMBLES_MAX
 
     def holders(self) -> Iterator[H]:
         return (part.holder for part in self._parts.values())

@@ -4,7 +4,8 @@ Invariants
 - Faust seeks to the group's committed offsets behind every other callback of an assignment, so the place to start from
   the snapshot instead is its consumer: `perform_seek`, which may run twice at once, and while nothing is assigned anew.
 - An exception inside of an agent acknowledges and loses the event, so none leaves the loop: an unwell world is waited
-  for, and a fault of ours ends the process, which goes on from its snapshot when it is started again.
+  for, and a fault of ours ends the process, which goes on from its snapshot when it is started again. A record at which
+  that happened twice is set aside as a dead letter (internal_error).
 - Committed offsets only show how far the group is; nothing starts from them. Where a snapshot is ahead of them they are
   set to it: Faust commits nothing beyond a gap.
 """
@@ -14,6 +15,7 @@ import logging
 import os
 import traceback
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
@@ -70,6 +72,8 @@ class Processor:
                 log.critical(
                     "record_failed partition=%s offset=%s\n%s", record.partition, record.offset, traceback.format_exc()
                 )
+                with suppress(LogUnavailable):  # it is counted another time
+                    await asyncio.to_thread(self.worker.stumbled, record)
                 return self.fatal()
             if made is not None:
                 await self._sent(record, made)

@@ -3,10 +3,19 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from sincewhen.log.log import LogRecord
+from sincewhen.log.log import STUMBLES_MAX, LogRecord
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.pipeline import Pipeline
+from sincewhen.processor.pipeline import Pipeline, dead_letter
 from sincewhen.processor.state import StationState, decode_state, encode_state
+from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
+from sincewhen_schemas.messages import DeadLetter
+
+
+def set_aside(record: LogRecord) -> DeadLetter:
+    """What becomes of a record that nobody can apply."""
+    detail = f"this record ended the process {STUMBLES_MAX} times by a fault of ours: please report it with the payload"
+    refusal = InvalidFrame(InvalidReason.INTERNAL_ERROR, detail)
+    return dead_letter(record.key, record.value, record.offset, record.appended_at_ns, refusal)
 
 
 @dataclass(slots=True)

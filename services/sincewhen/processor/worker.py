@@ -9,7 +9,7 @@ from sincewhen.log.partitions import Partitions, States
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.pipeline import Pipeline
 from sincewhen.processor.state import StationState
-from sincewhen.processor.stations import Stations
+from sincewhen.processor.stations import Stations, set_aside
 from sincewhen_schemas.messages import Heard
 
 _Word: TypeAlias = tuple[str, int, str, int]
@@ -40,11 +40,17 @@ class Worker:
         stations = self._partitions.take(record)
         if stations is None:
             return None
+        if self._partitions.poisoned(record):
+            return Outputs(dead_letters=[set_aside(record)])
         before = _words(stations.states.get(record.key))
         made = stations.step(record)
         after = _words(stations.states.get(record.key))
         made.statuses = [status for status in made.statuses if before.get(status.view) != after[status.view]]
         return made
+
+    def stumbled(self, record: LogRecord) -> None:
+        """Remember a record that ends the process by a fault of ours. Raises LogUnavailable."""
+        self.states.stumble(record.partition, record.offset)
 
     def heard(self) -> list[Heard]:
         """What is known of the stations that changed since the last barrier."""
