@@ -15,7 +15,8 @@ from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
 from sincewhen_testing import needs
 from sincewhen_testing.certificates import Authority
 
-USERS = (("agent", "agent's secret"), ("other", "other's secret"))
+ADMIN = "admin"  # a superuser
+USERS = (("agent", "agent's secret"), ("other", "other's secret"), (ADMIN, "admin's secret"))
 
 
 class Kafka(Broker):

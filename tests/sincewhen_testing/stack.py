@@ -20,6 +20,7 @@ from sincewhen.store import read
 from sincewhen.store.connect import Connection, Server
 from sincewhen_schemas.messages import Incident
 from sincewhen_testing import needs
+from sincewhen_testing.kafka import ADMIN, Kafka
 from sincewhen_testing.server import Api
 
 _SETTLE_S = 120.0
@@ -32,13 +33,16 @@ READ = {
 
 
 class StackUnderTest(Stack, Api):
-    """mutant: what the processors lack (mutants.py)."""
+    """mutant: what the processors lack (mutants.py). secure: a broker that all reach by TLS, as its administrator."""
 
-    def __init__(self, folder: Path, processors: int = 2, options: str = "", mutant: str = "") -> None:
+    def __init__(
+        self, folder: Path, processors: int = 2, options: str = "", mutant: str = "", secure: Kafka | None = None
+    ) -> None:
         needs.kafka()
         self._mutant = mutant
-        broker = Broker(folder / "broker", Ports(free_port(), free_port()))
-        super().__init__(folder, broker, processors=processors, options=options)
+        broker = secure or Broker(folder / "broker", Ports(free_port(), free_port()))
+        kafka = secure.settings(ADMIN) if secure else None
+        super().__init__(folder, broker, processors=processors, options=options, kafka=kafka)
 
     def __enter__(self) -> Self:
         super().__enter__()

@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sincewhen.cli.logs import to_stderr
+from sincewhen.cli.served import wait_until_served
 from sincewhen.cli.settings import FILE, settings_of
 from sincewhen.correlator.app import FINDINGS, CorrelatorProcess, InDoubt
 from sincewhen.correlator.pager import Pager
@@ -19,6 +20,7 @@ def correlator(config: Path) -> None:
     """Take sites, as many as its share of the group, until SIGTERM or Ctrl-C."""
     to_stderr()
     settings, plant = settings_of(config)
+    wait_until_served(settings.kafka)
     producer = new_producer(settings.kafka)
     one = CorrelatorProcess(
         settings.kafka,

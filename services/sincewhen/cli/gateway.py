@@ -7,6 +7,7 @@ import uvicorn
 
 from sincewhen.backend.kafka import ANSWER_S, KafkaIntake
 from sincewhen.cli.logs import to_stderr
+from sincewhen.cli.served import wait_until_served
 from sincewhen.cli.settings import FILE, settings_of
 from sincewhen.gateway import agents as kept
 from sincewhen.gateway.app import make_gateway
@@ -53,6 +54,7 @@ def gateway(
             "proxy with TLS before it"
         )
     settings, plant = settings_of(config)
+    wait_until_served(settings.kafka)
     producer = new_producer(settings.kafka, ANSWER_S)
     served = uvicorn.Config(
         make_gateway(KafkaIntake(settings.kafka, plant, producer), known),

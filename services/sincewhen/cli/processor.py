@@ -7,6 +7,7 @@ import click
 import faust
 
 from sincewhen.cli.logs import to_stderr
+from sincewhen.cli.served import wait_until_served
 from sincewhen.cli.settings import FILE, settings_of
 from sincewhen.log.kafka import KafkaStates, new_producer
 from sincewhen.log.kafka_bodies import KafkaBodies
@@ -25,6 +26,7 @@ def processor(config: Path, port: int) -> None:
     """Take partitions of the topic frames, as many as its share of the group, until SIGTERM or Ctrl-C."""
     to_stderr()
     settings, plant = settings_of(config)
+    wait_until_served(settings.kafka)
     producer = new_producer(settings.kafka)
     profiles = KeptProfiles(KafkaBodies(settings.kafka, producer, "profiles"))
     states = KafkaStates(settings.kafka, producer, FRAMES_TOPIC, "state")

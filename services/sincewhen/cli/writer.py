@@ -6,6 +6,7 @@ from pathlib import Path
 import click
 
 from sincewhen.cli.logs import to_stderr
+from sincewhen.cli.served import wait_until_served
 from sincewhen.cli.settings import FILE, connection_of, settings_of
 from sincewhen.store.connect import Connection
 from sincewhen.store.migrate import migrate
@@ -18,6 +19,7 @@ def writer(config: Path) -> None:
     """Write until SIGTERM or Ctrl-C; while the store is down, wait."""
     to_stderr()
     settings, plant = settings_of(config)
+    wait_until_served(settings.kafka)
 
     def connect() -> Connection:
         connection = connection_of(settings.store)

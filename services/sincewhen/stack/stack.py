@@ -32,13 +32,20 @@ class StackUnavailable(Exception):  # noqa: N818 - the unwell world
 
 
 class Stack:
-    """Use as a context. `options`: lines of the TOML that stand before its tables."""
+    """Use as a context. `options`: lines of the TOML that stand before its tables; kafka: how all come in."""
 
     def __init__(
-        self, folder: Path, broker: Broker, *, processors: int = 2, console_port: int = 0, options: str = ""
+        self,
+        folder: Path,
+        broker: Broker,
+        *,
+        processors: int = 2,
+        console_port: int = 0,
+        options: str = "",
+        kafka: KafkaSettings | None = None,
     ) -> None:
         self.folder, self.broker = folder, broker
-        self.settings = KafkaSettings(servers=broker.servers, security="plaintext")
+        self.settings = kafka or KafkaSettings(servers=broker.servers, security="plaintext")
         self.config = folder / "sincewhen.toml"
         self._options = options
         workers = tuple(f"processor-{number}" for number in range(processors))
@@ -56,16 +63,25 @@ class Stack:
             for card in cards():
                 if cluster.topic(card.name) is None:
                     cluster.create(card.name, min(card.partitions, PARTITIONS_MAX), 1, card.settings(1))
-        self.config.write_text(
-            f'console = "{self.url}"\n{self._options}\n'
-            f'[kafka]\nservers = "{self.settings.servers}"\nsecurity = "plaintext"\n'
-            f'[store]\nurl = "{self.store_url}"\npassword_file = "{self.folder / "store" / "token"}"\n'
-        )
+        self.write_config(self.settings)
         for name in self.names:
             self.begin(name)
             if name == "store":
                 self._until(name, lambda: _serves(f"{self.store_url}/ping"))
         self._until("console", lambda: _serves(f"{self.url}/readyz"))
+
+    def write_config(self, kafka: KafkaSettings) -> None:
+        """What processes read when they begin; a password goes into a file of its own."""
+        password = self.folder / "kafka-password"
+        password.write_text(kafka.password)
+        told = {"servers": kafka.servers, "security": kafka.security, "user": kafka.user, "ca_file": kafka.ca_file}
+        if kafka.user:
+            told["password_file"] = str(password)
+        table = "".join(f'{name} = "{value}"\n' for name, value in told.items())
+        self.config.write_text(
+            f'console = "{self.url}"\n{self._options}\n[kafka]\n{table}'
+            f'[store]\nurl = "{self.store_url}"\npassword_file = "{self.folder / "store" / "token"}"\n'
+        )
 
     def stop(self) -> None:
         """SIGTERM to all that run, and to the broker in the end."""
