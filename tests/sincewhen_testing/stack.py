@@ -43,6 +43,8 @@ class StackUnderTest(Stack, Api):
         broker = secure or Broker(folder / "broker", Ports(free_port(), free_port()))
         kafka = secure.settings(ADMIN) if secure else None
         super().__init__(folder, broker, processors=processors, options=options, kafka=kafka)
+        if mutant:
+            self.environment = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}
 
     def __enter__(self) -> Self:
         super().__enter__()

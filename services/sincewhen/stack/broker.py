@@ -118,6 +118,7 @@ class Broker:
         """It keeps its connections and answers nothing (SIGSTOP), until `resume`."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)  # until it takes effect
 
     def resume(self) -> None:
         assert self._process

@@ -47,6 +47,7 @@ class Stack:
         self.folder, self.broker = folder, broker
         self.settings = kafka or KafkaSettings(servers=broker.servers, security="plaintext")
         self.config = folder / "sincewhen.toml"
+        self.environment: dict[str, str] = {}  # of all processes, beside this one's
         self._options = options
         workers = tuple(f"processor-{number}" for number in range(processors))
         self.names = ("store", *workers, "correlator", "writer", "console")
@@ -124,7 +125,7 @@ class Stack:
             "console": [*config, *data, *port],
         }.get(command, config)
         line = [sys.executable, "-m", *self.program(name), command, *options]
-        environment = {**os.environ, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        environment = {**os.environ, **self.environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
         with (self.folder / f"{name}.log").open("ab") as log:
             self._running[name] = subprocess.Popen(line, stdout=log, stderr=log, env=environment)  # noqa: S603 - ours
 
