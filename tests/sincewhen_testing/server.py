@@ -4,6 +4,7 @@ import ssl
 import subprocess
 import sys
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
@@ -17,15 +18,16 @@ from sincewhen_schemas.encode import encode_upload
 _START_S, _APPLY_S = 60.0, 120.0
 
 
-class Api:
+class Api(ABC):
     """What is asked of a console at `url`, with changes by its `token`."""
 
     url: str
     trusted = ""  # PEM of an authority
 
     @property
+    @abstractmethod
     def token(self) -> str:
-        raise NotImplementedError
+        """Of who may change things."""
 
     @property
     def way(self) -> list[str]:
@@ -40,9 +42,9 @@ class Api:
         headers = {"Authorization": f"Bearer {self.token}"}
         return httpx.post(f"{self.url}{path}", json=body, headers=headers, timeout=60)
 
+    @abstractmethod
     def applied(self) -> None:
         """Wait until everything acknowledged is applied."""
-        raise NotImplementedError
 
 
 class Server(Api):

@@ -7,9 +7,8 @@ import uvicorn
 
 from sincewhen.backend.backend import Backend
 from sincewhen.backend.kafka import ANSWER_S, KafkaIntake, KafkaKnown
-from sincewhen.cli.logs import to_stderr
-from sincewhen.cli.served import wait_until_served
-from sincewhen.cli.settings import FILE, connection_of, settings_of
+from sincewhen.cli.served import begin
+from sincewhen.cli.settings import FILE, connection_of
 from sincewhen.console.access import admin_token
 from sincewhen.console.app import make_app
 from sincewhen.log.kafka import new_producer
@@ -30,9 +29,7 @@ from sincewhen.store.connect import StoreUnavailable
 @click.option("--port", type=click.IntRange(1, 65535), default=8099, show_default=True)
 def console(config: Path, data: Path, port: int) -> None:
     """Serve pages and API on 127.0.0.1 until SIGTERM or Ctrl-C."""
-    to_stderr()
-    settings, plant = settings_of(config)
-    wait_until_served(settings.kafka)
+    settings, plant = begin(config)
     producer = new_producer(settings.kafka, ANSWER_S)
     known = KafkaKnown(settings.kafka, plant)
     try:

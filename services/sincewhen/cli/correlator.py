@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from sincewhen.cli.logs import to_stderr
-from sincewhen.cli.served import wait_until_served
-from sincewhen.cli.settings import FILE, settings_of
+from sincewhen.cli.served import begin
+from sincewhen.cli.settings import FILE
 from sincewhen.correlator.app import FINDINGS, CorrelatorProcess, InDoubt
 from sincewhen.correlator.pager import Pager
 from sincewhen.log.kafka import KafkaStates, new_producer
@@ -18,9 +17,7 @@ from sincewhen.log.kafka_outlet import KafkaOutlet
 @click.option("--config", type=FILE, required=True, help="TOML of all processes: [kafka], plant, [alertmanager], ...")
 def correlator(config: Path) -> None:
     """Take sites, as many as its share of the group, until SIGTERM or Ctrl-C."""
-    to_stderr()
-    settings, plant = settings_of(config)
-    wait_until_served(settings.kafka)
+    settings, plant = begin(config)
     producer = new_producer(settings.kafka)
     one = CorrelatorProcess(
         settings.kafka,

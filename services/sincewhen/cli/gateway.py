@@ -6,9 +6,8 @@ import click
 import uvicorn
 
 from sincewhen.backend.kafka import ANSWER_S, KafkaIntake
-from sincewhen.cli.logs import to_stderr
-from sincewhen.cli.served import wait_until_served
-from sincewhen.cli.settings import FILE, settings_of
+from sincewhen.cli.served import begin
+from sincewhen.cli.settings import FILE
 from sincewhen.gateway import agents as kept
 from sincewhen.gateway.app import make_gateway
 from sincewhen.log.kafka import new_producer
@@ -36,7 +35,6 @@ def gateway(
     stations: tuple[str, ...],
 ) -> None:
     """Take uploads until SIGTERM or Ctrl-C; 200 means that Kafka has them."""
-    to_stderr()
     try:
         if add_agent is not None:
             click.echo(kept.add_agent(agents, add_agent, stations))
@@ -53,8 +51,7 @@ def gateway(
             f"beyond 127.0.0.1 tokens travel with TLS only; got --host {host}: name --tls-cert and --tls-key, or put a "
             "proxy with TLS before it"
         )
-    settings, plant = settings_of(config)
-    wait_until_served(settings.kafka)
+    settings, plant = begin(config)
     producer = new_producer(settings.kafka, ANSWER_S)
     served = uvicorn.Config(
         make_gateway(KafkaIntake(settings.kafka, plant, producer), known),

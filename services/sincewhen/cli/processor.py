@@ -6,9 +6,9 @@ from pathlib import Path
 import click
 import faust
 
-from sincewhen.cli.logs import to_stderr
-from sincewhen.cli.served import wait_until_served
-from sincewhen.cli.settings import FILE, settings_of
+from sincewhen.backend.kafka import PROCESSORS
+from sincewhen.cli.served import begin
+from sincewhen.cli.settings import FILE
 from sincewhen.log.kafka import KafkaStates, new_producer
 from sincewhen.log.kafka_bodies import KafkaBodies
 from sincewhen.log.kafka_outlet import KafkaOutlet
@@ -24,14 +24,12 @@ from sincewhen_schemas.kafka import FRAMES_TOPIC
 @click.option("--port", type=click.IntRange(1, 65535), default=6066, show_default=True, help="Of its web server.")
 def processor(config: Path, port: int) -> None:
     """Take partitions of the topic frames, as many as its share of the group, until SIGTERM or Ctrl-C."""
-    to_stderr()
-    settings, plant = settings_of(config)
-    wait_until_served(settings.kafka)
+    settings, plant = begin(config)
     producer = new_producer(settings.kafka)
     profiles = KeptProfiles(KafkaBodies(settings.kafka, producer, "profiles"))
     states = KafkaStates(settings.kafka, producer, FRAMES_TOPIC, "state")
     one = Processor(settings.kafka, Worker(Pipeline(profiles.of, plant), states), KafkaOutlet(settings.kafka, producer))
     loop = asyncio.new_event_loop()
     asyncio.set_event_loop(loop)
-    app = make_app(settings.kafka, "sincewhen-processor", one, port)
+    app = make_app(settings.kafka, PROCESSORS, one, port)
     faust.Worker(app, loglevel="warning", loop=loop).execute_from_commandline()

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import click
 
-from sincewhen.cli.logs import to_stderr
-from sincewhen.cli.served import wait_until_served
-from sincewhen.cli.settings import FILE, connection_of, settings_of
+from sincewhen.cli.served import begin
+from sincewhen.cli.settings import FILE, connection_of
 from sincewhen.store.connect import Connection
 from sincewhen.store.migrate import migrate
 from sincewhen.writer.app import WriterProcess
@@ -17,9 +16,7 @@ from sincewhen.writer.app import WriterProcess
 @click.option("--config", type=FILE, required=True, help="TOML of all processes: [kafka], [store], plant, ...")
 def writer(config: Path) -> None:
     """Write until SIGTERM or Ctrl-C; while the store is down, wait."""
-    to_stderr()
-    settings, plant = settings_of(config)
-    wait_until_served(settings.kafka)
+    settings, plant = begin(config)
 
     def connect() -> Connection:
         connection = connection_of(settings.store)

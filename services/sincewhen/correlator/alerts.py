@@ -39,10 +39,14 @@ _FIRST: dict[str, str] = {  # by what it looks like
 _OTHERWISE = "compare the pictures before and after, then what was changed about then"
 
 
+def is_firing(incident: Incident) -> bool:
+    """Whether it is to be paged: open, and no part of another one."""
+    return incident.status == "open" and not incident.merged_into
+
+
 def alert(incident: Incident, console: str, now_ns: int) -> dict[str, Any]:
     """One alert; console: address of the pages. now_ns: of this machine, for endsAt."""
     place = incident.station_id
-    is_open = incident.status == "open" and not incident.merged_into
     return {
         "labels": {
             "alertname": "SinceWhen",
@@ -64,7 +68,7 @@ def alert(incident: Incident, console: str, now_ns: int) -> dict[str, Any]:
         },
         "generatorURL": f"{console}/incidents/{incident.incident_id}",
         "startsAt": _rfc3339(incident.opened_at_ns),
-        "endsAt": _rfc3339(now_ns + ALIVE_NS if is_open else now_ns),
+        "endsAt": _rfc3339(now_ns + ALIVE_NS if is_firing(incident) else now_ns),
     }
 
 

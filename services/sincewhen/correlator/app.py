@@ -78,8 +78,9 @@ class CorrelatorProcess:
         for sites, detections in news.values():
             made = sites.take(detections)
             self.pager.tell(made.incidents)
-            while not self._sent(made) and not self._stop.is_set():
-                pass
+            while not self._sent(made):
+                if self._stop.is_set():  # a barrier now would store what nobody was told
+                    raise InDoubt("stopped while Kafka took nothing")
 
     def _sent(self, made: Correlated) -> bool:
         try:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 
 import httpx
 
-from sincewhen.correlator.alerts import AGAIN_S, ALIVE_NS, alert
+from sincewhen.correlator.alerts import AGAIN_S, ALIVE_NS, alert, is_firing
 from sincewhen_schemas.messages import Incident
 
 RESOLVED_KEPT_S = 300.0  # so long a resolved alert is sent again, should Alertmanager have missed it
@@ -47,8 +47,7 @@ class Pager:
         """Page these, or resolve those that ended or became a part of another one; the newest word counts."""
         with self._lock:
             for incident in incidents:
-                is_open = incident.status == "open" and not incident.merged_into
-                self._alerts[incident.incident_id] = incident, None if is_open else time.monotonic()
+                self._alerts[incident.incident_id] = incident, None if is_firing(incident) else time.monotonic()
         self._news.set()
 
     def follow(self, incidents: Iterable[Incident]) -> None:
