@@ -6,7 +6,8 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, History
+from sincewhen.onset.history import ROWS_CALM, History
+from sincewhen.onset.ledger import BLOCK, BLOCKS_MAX, LEVELS
 
 DIMS = 3
 
@@ -14,12 +15,11 @@ DIMS = 3
 def filled(frames: int, cuts: list[int], *, reload: bool = False) -> History:
     rng = np.random.default_rng(5)
     x = rng.standard_normal((frames, DIMS)).astype(np.float32)
-    history = History.empty(DIMS, 0)
+    history = History(DIMS)
     edges = sorted({0, frames, *(cut for cut in cuts if cut < frames)})
     for start, stop in itertools.pairwise(edges):
         begins = np.arange(start, stop) % 100 == 0
-        history.push(x[start:stop], np.arange(start, stop) * 10, begins, begins)
-        history.trim(ROWS_CALM)
+        history.push(x[start:stop], np.arange(start, stop) * 10, begins, begins, ROWS_CALM)
         if reload:
             history = History.from_bytes(history.to_bytes())
     return history

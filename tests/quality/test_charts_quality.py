@@ -36,8 +36,9 @@ def in_control(seed: int, dims: int = 1, phi: float = PHI) -> list[tuple[StreamN
         x = noise(rng, GOLDEN + FRAMES, dims, phi)
         pace = np.repeat(rng.uniform(0.2, 1.2, FRAMES // 100), 100)
         at_ns = np.cumsum(pace * 10**9).astype(np.int64)
-        fresh = x[GOLDEN:] - x[:GOLDEN].mean(axis=0)
-        closed = RationalSubgroups(dims).update(fresh, at_ns, np.zeros(FRAMES, bool))
+        fresh = (x[GOLDEN:] - x[:GOLDEN].mean(axis=0)).astype(np.float32)
+        all_valid, no_restart = np.ones((1, FRAMES), bool), np.zeros((1, FRAMES), bool)
+        closed = RationalSubgroups(1, dims).update(fresh[None], all_valid, at_ns, no_restart)
         found.append((stream_null(x[:GOLDEN], None), closed))
     return found
 

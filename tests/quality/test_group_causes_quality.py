@@ -19,12 +19,10 @@ from sincewhen.processor.event import Rows
 from sincewhen.processor.gaps import WEEK_NS
 from sincewhen.processor.learn import Subject, build_profile
 from sincewhen.processor.monitor import StreamMonitor
-from sincewhen.processor.opinions import opinions
+from sincewhen.processor.opinions import Opinions
 from sincewhen.processor.outputs import Outputs
-from sincewhen.processor.state import ViewState
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import Profile
-from sincewhen.profiles.scores import cause_scores
 from sincewhen.score.score import Scores, score
 from sincewhen_schemas.frames import Frames
 from sincewhen_schemas.messages import Detection, Subgroup
@@ -88,10 +86,8 @@ class Line:
                 captured_at_ns=START_BIN * BIN_NS + np.arange(len(x)) * FRAME_NS, model_version="1", layers={"head": x},
             )  # fmt: skip
             scores = score(known.profile, frames.layers, frames.scalars, n=frames.n)
-            outputs, view = Outputs(), ViewState(scores=cause_scores(known.profile))
-            for stream in ("embedding:head", "t2:head"):
-                source = Source(name, "top", stream, "p", known.profile, self.arl0(known.profile, stream))
-                opinions(view, frames, source, scores.positions[stream], scores.valid[stream], [], outputs)
+            outputs = Outputs()
+            Opinions(known.profile).take(frames, scores, dict.fromkeys(known.profile.streams, ()), outputs)
             self.said.append([*outputs.subgroups, *outputs.scores])
             if number in moves:
                 self.own += self._found(name, known.profile, frames, scores)

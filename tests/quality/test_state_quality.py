@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from sincewhen.onset.history import BLOCKS_MAX, LEVELS
+from sincewhen.onset.ledger import BLOCKS_MAX, LEVELS
 from sincewhen.processor.event import Rows
 from sincewhen.processor.learn import build_profile
 from sincewhen.processor.monitor import StreamMonitor

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from sincewhen.console.views import station_json
-from sincewhen.onset.history import BLOCK, BLOCKS_MAX, LEVELS, ROWS_CALM, ROWS_OPEN, ROWS_SPARSE
+from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE
+from sincewhen.onset.ledger import BLOCK, BLOCKS_MAX, LEVELS
 from sincewhen.store.serve.app import STATEMENT_BYTES_MAX
 from sincewhen.store.serve.coding import BODY_BYTES_MAX
 from sincewhen.store.serve.handle import RESULT_BYTES_MAX

@@ -184,8 +184,8 @@ class GroupMean:
             if len(used) >= MEMBERS_MIN:
                 positions.append((number, self._position(used)))
         first = self.head.rows - len(positions)
-        history, rows = History.empty(1, reference.until_ns), self._rows(positions, first)
-        history.push(rows.x, rows.at_ns, rows.lot, rows.step)
+        history, rows = History(1, reference.until_ns), self._rows(positions, first)
+        history.push(rows.x, rows.at_ns, rows.lot, rows.step, len(rows))
         history.first = first
         monitor.state.history = history
 

@@ -19,6 +19,7 @@ Z >= ARL0 in control is at least ARL0; elsewhere that is an empirical claim. Sou
 
 import math
 from dataclasses import dataclass
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
@@ -36,6 +37,9 @@ BLIND_SHARE = 0.5  # of the mixture's weight, where there are fingerprints
 _LOT_GROWN = 1.4  # a lot's window has any length: the prior of one in the middle of an octave
 _Z_MIN = 3.0  # a fingerprint below adds less than e^2.5 of its share, nothing beside an alarm: not worth an exponential
 _STARTS = 2
+Compiled: TypeAlias = tuple[
+    tuple[NDArray[Any], ...], tuple[NDArray[Any], ...], tuple[NDArray[Any], ...], NDArray[np.float64], float
+]
 
 
 @dataclass(slots=True)
@@ -83,12 +87,12 @@ class Esr:
         base = n * null.vt + n**2 * null.reference
         self._base = np.ascontiguousarray(base, np.float32)
         self._weight = np.ascontiguousarray(1 / base, np.float32)
-        self._lot = np.ascontiguousarray(null.sigma2_lot, np.float32)
-        self._reference = np.ascontiguousarray(null.reference, np.float32)
+        self._lot = np.array(null.sigma2_lot, np.float32)
+        self._reference = np.array(null.reference, np.float32)
         self._lot_frames = null.n_ref / max(1, null.lots) if null.sigma2_lot.any() else 0.0  # 0: lots do not matter
         known = np.zeros((0, null.dims), np.float32) if fingerprints is None else fingerprints
-        self._known = np.ascontiguousarray(known.T, np.float32)  # (d, F)
-        self._known2 = np.ascontiguousarray(known.T**2, np.float32)
+        self._known = np.array(known.T, np.float32, order="C")  # (d, F)
+        self._known2 = np.array(known.T**2, np.float32, order="C")
         self._spread = np.ascontiguousarray(self._weight @ self._known2, np.float32)  # (n_max, F)
         self._dims = null.dims
         self._priors = _priors(null)
@@ -109,24 +113,28 @@ class Esr:
         """
         state = self.state
         out = np.empty(len(x))
-        used = _update(
-            np.ascontiguousarray(x, np.float32),
-            lot_change,
-            np.ones(len(x), np.float32) if doubt is None else doubt,
-            state.frames,
+        doubts = np.ones(len(x), np.float32) if doubt is None else doubt
+        x = np.ascontiguousarray(x, np.float32)
+        used = update_frames(x, lot_change, doubts, state.frames, *self.compiled, ln_limit, out)
+        state.frames += used
+        return out[:used]
+
+    @property
+    def compiled(self) -> "Compiled":
+        """What `update_frames` takes of this detector: the same arrays for good, which it changes."""
+        state = self.state
+        return (
             (state.total, state.starts, state.lots, state.doubts),
             (self._base, self._weight, self._lot, self._reference),
             (self._known, self._known2, self._spread),
             self._priors,
             self._lot_frames,
-            ln_limit,
-            out,
         )
-        state.frames += used
-        return out[:used]
 
     def restart(self) -> None:
-        self.state = self._fresh()
+        self.state.frames = 0
+        for array in (self.state.total, self.state.starts, self.state.lots, self.state.doubts):
+            array.fill(0)
 
     def _fresh(self) -> EsrState:
         shape = (2 + self._levels, _STARTS)
@@ -149,7 +157,8 @@ def _priors(null: StreamNull) -> NDArray[np.float64]:
 
 
 @njit(cache=True, fastmath={"reassoc", "contract"})
-def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+def update_frames(x, lot_change, doubt, frames, memory, null, library, priors, lot_frames, ln_limit, out):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN201 - compiled by numba
+    """Fill ln Z (n,) of frames x (n, d), up to and with the first that reaches ln_limit; how many were taken."""
     total, starts, lots, doubts = memory
     known, known2, spread = library
     levels, d, count = starts.shape[0] - 2, x.shape[1], known.shape[1]
@@ -160,16 +169,18 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
     shares[1] *= SHORT_WEIGHT
     shares[-1] = max(lot_frames, 1.0)
     near = np.empty(count, np.int64)
+    doubted = bool(np.any(doubts != 0))
     for row in range(len(x)):
         if lot_frames > 0:
             _count_lot(lot_change[row], total, starts, lots, doubts)
         if doubt[row] != 1:
             doubts += doubt[row] - 1
+            doubted = True
         for i in range(d):
             total[i] += x[row, i]
         frames += 1
         _promote(frames, total, starts, lots, doubts)
-        own = lot_frames > 0 or np.any(doubts != 0)  # windows have variances of their own
+        own = lot_frames > 0 or doubted  # windows have variances of their own
         used, active = _windows(frames, memory, null, priors, count, own, moves, weights, top, sums, seen)
         if count and used:
             np.dot(moves[:used], known, along[:used])
@@ -178,10 +189,7 @@ def _update(x, lot_change, doubt, frames, memory, null, library, priors, lot_fra
             for window in range(used):
                 of = spreads[window] if own else spread[seen[window, 0] - 1]
                 top[window], sums[window] = _directed(top[window], sums[window], along[window], of, near)
-        whole, highest = 0.0, top[:used].max() if used else -np.inf
-        for window in range(used):
-            whole += shares[seen[window, 1]] * sums[window] * math.exp(top[window] - highest)
-        out[row] = highest + math.log(whole / active) if whole > 0 else -np.inf
+        out[row] = _mixed(used, active, shares, top, sums, seen)
         if out[row] >= ln_limit:
             return row + 1
     return len(x)
@@ -198,29 +206,42 @@ def _windows(frames, memory, null, priors, count, own, moves, weights, top, sums
         level, s = place >> 1, place & 1
         if level <= levels:
             apart = 1 << (level - 2 + LEVEL_MIN)
-            n = 2 * apart + frames % apart + s * apart
+            n = 2 * apart + (frames & (apart - 1)) + s * apart
         else:
             n = lots[level, 0, 1]
         short = n < BLIND_MIN
         if n > frames or n > len(base) or (short and (count == 0 or s or level != 1 or levels == 0)):
             continue
-        over, moved = weight[n - 1], moves[used]
-        if own:
+        chi2 = np.float32(0.0)
+        if own:  # two loops: the compiler vectorises none of so many arrays
             doubted = np.float32(n * doubts[level, s])
             together = np.float32(lots[level, s, 0] + lots[level, s, 1] ** 2)
             for i in range(d):
                 weights[used, i] = 1 / (base[n - 1, i] + doubted * reference[i] + together * lot_variance[i])
-            over = weights[used]
-        chi2 = np.float32(0.0)
-        begun = starts[level, s]
-        for i in range(d):
-            moved[i] = (total[i] - begun[i]) * over[i]
-            chi2 += (total[i] - begun[i]) * moved[i]
-        prior = priors[n - 1 if level <= levels else len(base)]
-        top[used], sums[used] = (0.0, 0.0) if short else (prior[0] * chi2 - prior[1], 1.0)
-        seen[used] = n, level
+            for i in range(d):
+                moves[used, i] = (total[i] - starts[level, s, i]) * weights[used, i]
+                chi2 += (total[i] - starts[level, s, i]) * moves[used, i]
+        else:
+            for i in range(d):
+                moves[used, i] = (total[i] - starts[level, s, i]) * weight[n - 1, i]
+                chi2 += (total[i] - starts[level, s, i]) * moves[used, i]
+        prior = n - 1 if level <= levels else len(base)
+        top[used] = 0.0 if short else priors[prior, 0] * chi2 - priors[prior, 1]
+        sums[used] = 0.0 if short else 1.0
+        seen[used, 0], seen[used, 1] = n, level
         used, active = used + 1, active + (s == 0) * (SHORT_WEIGHT if short else 1.0)
     return used, active
+
+
+@njit(cache=True, inline="always", fastmath={"reassoc", "contract"})
+def _mixed(used, active, shares, top, sums, seen):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """Ln of the windows' mean likelihood ratio."""
+    whole, highest = 0.0, -np.inf
+    for window in range(used):
+        highest = max(highest, top[window])
+    for window in range(used):
+        whole += shares[seen[window, 1]] * sums[window] * math.exp(top[window] - highest)
+    return highest + math.log(whole / active) if whole > 0 else -np.inf
 
 
 @njit(cache=True, inline="always")
@@ -234,19 +255,26 @@ def _count_lot(begins, total, starts, lots, doubts):  # type: ignore[no-untyped-
 
 
 @njit(cache=True, inline="always")
+def _copy(level, s, to, place, starts, lots, doubts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    for i in range(starts.shape[2]):
+        starts[to, place, i] = starts[level, s, i]
+    lots[to, place, 0], lots[to, place, 1], doubts[to, place] = lots[level, s, 0], lots[level, s, 1], doubts[level, s]
+
+
+@njit(cache=True, inline="always")
 def _promote(frames, total, starts, lots, doubts):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
     """Starts whose window outgrows its place move on; a new one begins every few frames."""
     levels = starts.shape[0] - 2
     for level in range(levels, 0, -1):
-        apart = 1 << (level + LEVEL_MIN - 2)
-        if frames % apart == 0:
-            starts[level, 1], lots[level, 1], doubts[level, 1] = starts[level, 0], lots[level, 0], doubts[level, 0]
-            starts[level, 0], lots[level, 0] = starts[level - 1, 1], lots[level - 1, 1]
-            doubts[level, 0] = doubts[level - 1, 1]
-    if frames % (1 << (LEVEL_MIN - 1)) == 0:
-        starts[0, 1], lots[0, 1], doubts[0, 1] = starts[0, 0], lots[0, 0], doubts[0, 0]
-        starts[0, 0], lots[0, 0], doubts[0, 0] = total, 0, 0.0
-    if frames % (1 << (levels + LEVEL_MIN)) == 0:  # sums stay small, so that float32 holds them
+        if frames & ((1 << (level + LEVEL_MIN - 2)) - 1) == 0:
+            _copy(level, 0, level, 1, starts, lots, doubts)
+            _copy(level - 1, 1, level, 0, starts, lots, doubts)
+    if frames & ((1 << (LEVEL_MIN - 1)) - 1) == 0:
+        _copy(0, 0, 0, 1, starts, lots, doubts)
+        for i in range(len(total)):
+            starts[0, 0, i] = total[i]
+        lots[0, 0, 0], lots[0, 0, 1], doubts[0, 0] = 0, 0, 0.0
+    if frames & ((1 << (levels + LEVEL_MIN)) - 1) == 0:  # sums stay small, so that float32 holds them
         for level in range(levels + 2):
             starts[level] -= total
         total[:] = 0

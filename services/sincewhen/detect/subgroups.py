@@ -17,34 +17,34 @@ SPAN_NS_MAX = 10 * 10**9
 
 
 @dataclass(slots=True)
-class OpenSubgroup:
-    """The subgroup that may still grow; n = 0: none has begun."""
+class OpenSubgroups:
+    """By stream, the subgroup that may still grow; n = 0: none has begun.
 
-    first_at_ns: int
-    last_at_ns: int
-    n: int
-    sum: NDArray[np.float64]  # (d,)
-    sum_squares: NDArray[np.float64]  # (d,)
+    heads (S, 4): first_at_ns, last_at_ns, n, and 1 where a restart awaits the stream's next frame.
+    """
+
+    heads: NDArray[np.int64]
+    sums: NDArray[np.float64]  # (S, d)
 
     def to_bytes(self) -> bytes:
-        head = (self.first_at_ns, self.last_at_ns, self.n)
-        return msgspec.msgpack.encode((head, self.sum.tobytes(), self.sum_squares.tobytes()))
+        return msgspec.msgpack.encode((self.sums.shape, self.heads.tobytes(), self.sums.tobytes()))
 
     @staticmethod
-    def from_bytes(data: bytes) -> "OpenSubgroup":
-        head, total, squares = msgspec.msgpack.decode(data, type=tuple[tuple[int, int, int], bytes, bytes])
-        return OpenSubgroup(*head, np.frombuffer(total).copy(), np.frombuffer(squares).copy())
+    def from_bytes(data: bytes) -> "OpenSubgroups":
+        shape, heads, sums = msgspec.msgpack.decode(data, type=tuple[tuple[int, int], bytes, bytes])
+        rows = np.frombuffer(heads, np.int64).reshape(-1, 4).copy()
+        return OpenSubgroups(rows, np.frombuffer(sums).reshape(shape).copy())
 
 
 @dataclass(frozen=True, slots=True)
 class Subgroups:
-    """Closed subgroups (k,), oldest first, and their sums over frames (k, d)."""
+    """Closed subgroups (k,), stream by stream, oldest first, and their sums over frames (k, d)."""
 
+    stream: NDArray[np.int64]
     first_at_ns: NDArray[np.int64]
     last_at_ns: NDArray[np.int64]
     n: NDArray[np.int64]
     sum: NDArray[np.float64]
-    sum_squares: NDArray[np.float64]
 
     @property
     def mean(self) -> NDArray[np.float64]:
@@ -52,48 +52,58 @@ class Subgroups:
 
 
 class RationalSubgroups:
-    """Groups the frames of one stream of `dims` coordinates. The answer does not depend on batch borders."""
+    """Groups the frames of S streams of `dims` coordinates each. The answer does not depend on batch borders."""
 
-    def __init__(self, dims: int, state: OpenSubgroup | None = None) -> None:
-        self.state = state or OpenSubgroup(0, 0, 0, np.zeros(dims), np.zeros(dims))
+    def __init__(self, streams: int, dims: int, state: OpenSubgroups | None = None) -> None:
+        self.state = state or OpenSubgroups(np.zeros((streams, 4), np.int64), np.zeros((streams, dims)))
 
-    def update(self, x: NDArray[np.floating], at_ns: NDArray[np.int64], restart: NDArray[np.bool_], /) -> Subgroups:
-        """Take n valid frames (n, d) captured at at_ns (n,); the subgroups that closed.
+    def update(
+        self,
+        x: NDArray[np.floating],
+        valid: NDArray[np.bool_],
+        at_ns: NDArray[np.int64],
+        restart: NDArray[np.bool_],
+        /,
+    ) -> Subgroups:
+        """Take frames (S, n, d) captured at at_ns (n,), of which a stream has the `valid` (S, n); what closed.
 
-        restart (n,): a gap or a new regime lies before the frame, which begins a subgroup.
+        restart (S, n): a gap or a new regime lies before the frame; the stream's next valid one begins a subgroup.
         """
         state = self.state
-        heads = np.empty((len(x) + 1, 3), np.int64)  # first_at_ns, last_at_ns, n; row 0 is the open subgroup
-        sums = np.empty((len(x) + 1, 2, len(state.sum)))
-        heads[0] = state.first_at_ns, state.last_at_ns, state.n
-        sums[0] = state.sum, state.sum_squares
-        closed = _group(np.ascontiguousarray(x, np.float64), at_ns, restart, heads, sums)
-        first, last, n = heads[closed].tolist()
-        self.state = OpenSubgroup(first, last, n, *sums[closed].copy())
-        heads, sums = heads[:closed], sums[:closed]
-        return Subgroups(*(column.copy() for column in (*heads.T, sums[:, 0], sums[:, 1])))
+        most = int(np.count_nonzero(valid)) + len(valid)
+        heads, sums = np.empty((most, 4), np.int64), np.empty((most, state.sums.shape[1]))
+        closed = _group(x, valid, at_ns, restart, state.heads, state.sums, heads, sums)
+        stream, first, last, n = heads[:closed].T
+        return Subgroups(stream, first, last, n, sums[:closed])
 
 
-@njit(cache=True, fastmath=False)
-def _group(x, at_ns, restart, heads, sums):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
-    """Fill heads and sums; the row that stays open, and so the number of closed ones before it."""
-    k = 0
-    for row in range(len(x)):
-        first, last, n = heads[k]
-        at = at_ns[row]
-        if n > 0 and (restart[row] or at < last or at - first >= SPAN_NS_MAX):
-            k += 1
-            n = 0
-        if n == 0:
-            heads[k, 0] = at
-            sums[k] = 0.0
-        heads[k, 1] = at
-        heads[k, 2] = n + 1
-        for i in range(x.shape[1]):
-            sums[k, 0, i] += x[row, i]
-            sums[k, 1, i] += x[row, i] * x[row, i]
-        if n + 1 == FRAMES_MAX:
-            k += 1
-            heads[k] = 0
-            sums[k] = 0.0
-    return k
+@njit(cache=True)
+def _group(x, valid, at_ns, restart, open_heads, open_sums, heads, sums):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """Fill heads (stream, first_at_ns, last_at_ns, n) and sums of what closes; how many. Changes what is open."""
+    closed = 0
+    for stream in range(len(x)):
+        head, total = open_heads[stream], open_sums[stream]
+        for row in range(len(at_ns)):
+            at = at_ns[row]
+            if restart[stream, row]:
+                head[3] = 1
+            if not valid[stream, row]:
+                continue
+            if head[2] > 0 and (head[3] or at < head[1] or at - head[0] >= SPAN_NS_MAX):
+                closed = _close(stream, head, total, closed, heads, sums)
+            if head[2] == 0:
+                head[0] = at
+            head[1], head[2], head[3] = at, head[2] + 1, 0
+            for i in range(len(total)):
+                total[i] += x[stream, row, i]
+            if head[2] == FRAMES_MAX:
+                closed = _close(stream, head, total, closed, heads, sums)
+    return closed
+
+
+@njit(cache=True)
+def _close(stream, head, total, closed, heads, sums):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    heads[closed, 0], heads[closed, 1], heads[closed, 2], heads[closed, 3] = stream, head[0], head[1], head[2]
+    sums[closed] = total
+    head[2], total[:] = 0, 0
+    return closed + 1

@@ -14,6 +14,8 @@ from sincewhen_schemas.encode import SCHEMA_VERSION
 from sincewhen_schemas.frames import CHANGE_KINDS, CONTEXT_FIELDS, PURPOSES, Frames, Strings
 from sincewhen_schemas.invalid import InvalidFrame, InvalidReason
 
+_NOT_FINITE = np.uint16(0x7C00)  # the exponent of infinities and NaN
+
 
 @dataclass(frozen=True, slots=True)
 class HeartbeatRecord:
@@ -131,7 +133,7 @@ def _layers(batch: pb.FrameBatch, n: int) -> tuple[dict[str, NDArray[np.float16]
             detail = f"dims of layer {name!r} is 1..{limits.LAYER_DIMS_MAX}; got {layer.dims}"
             raise InvalidFrame(InvalidReason.BAD_DIMS, detail)
         values = _column(layer.values, "<f2", n * layer.dims, f"layer {name!r}").reshape(n, layer.dims)
-        if not np.isfinite(values).all():
+        if (values.view("<u2") & _NOT_FINITE == _NOT_FINITE).any():
             detail = f"embeddings are finite; layer {name!r} is not (mark a missing row in `present`)"
             raise InvalidFrame(InvalidReason.NON_FINITE, detail)
         layers[name] = values

@@ -10,7 +10,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from sincewhen.onset.history import BLOCK, Blocks
+from sincewhen.onset.history import Blocks
+from sincewhen.onset.ledger import BLOCK
 from sincewhen.onset.shapes import SHAPES
 from sincewhen.profiles.null import StreamNull
 

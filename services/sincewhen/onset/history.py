@@ -5,19 +5,24 @@ level: a block is at most an eighth as long as its age, and LEVELS levels reach 
 memory. So a drift over weeks is dated from the same history as a step, at a resolution that fits its age.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK = 32
-BLOCKS_MAX = 9
-LEVELS = 16
+from sincewhen.onset.ledger import BEGIN, BLOCK, BLOCKS, CAPACITY_MAX, FIRST, ROWS, append
+from sincewhen.profiles.null import StreamNull
+
 ROWS_CALM = 256  # full resolution while nothing is open, or two of the longest windows
 ROWS_SPARSE = 64  # of a stream that has only some of the frames: they reach as far back in time
 ROWS_OPEN = 1024  # while a change is being dated
 ROWS_LAYER = 128
+_ROW_TYPES = (np.uint16, np.int64, np.bool_, np.bool_)
+_BLOCK_TYPES = (np.int8, np.uint16, np.int64, np.int64, np.int32)
+Columns = tuple[NDArray[Any], ...]
 
 
 @dataclass(slots=True)
@@ -30,11 +35,6 @@ class Blocks:
     last_at_ns: NDArray[np.int64]  # (M,)
     lots: NDArray[np.int32]  # (M,) lots that begin in it
 
-    @staticmethod
-    def none(dims: int) -> "Blocks":
-        times = np.zeros(0, np.int64)
-        return Blocks(np.zeros(0, np.int8), np.zeros((0, dims), np.float16), times, times, np.zeros(0, np.int32))
-
     @property
     def frames(self) -> NDArray[np.int64]:
         return BLOCK << self.level.astype(np.int64)
@@ -43,31 +43,63 @@ class Blocks:
     def columns(self) -> tuple[NDArray[np.generic], ...]:
         return (self.level, self.mean, self.first_at_ns, self.last_at_ns, self.lots)
 
-    def cut(self, start: int) -> "Blocks":
-        """Without the `start` oldest."""
-        return Blocks(*(column[start:] for column in self.columns))  # type: ignore[arg-type]  # columns, in order
-
 
 @dataclass(slots=True)
 class History:
-    """`first` is the number of the oldest row that is kept one by one; blocks end right before it.
+    """Rows one by one, newest last, and blocks that end right before them; both in buffers with room to grow.
 
     good_ns: a time before the oldest row at which the stream was known to be in control, 0 = none.
+    layer (w, k): of T², its layer's positions; the ROWS_LAYER newest.
     """
 
-    x: NDArray[np.float16]  # (w, d)
-    at_ns: NDArray[np.int64]  # (w,)
-    lot: NDArray[np.bool_]  # (w,) a lot begins here
-    step: NDArray[np.bool_]  # (w,) a lot, supplier lot or recipe begins here
-    first: int
-    blocks: Blocks
+    dims: int
     good_ns: int = 0
-    layer: NDArray[np.float16] | None = None  # (w, k) of T²: its layer's positions; the ROWS_LAYER newest
+    layer: NDArray[np.float16] | None = None
+    _rows: Columns = ()
+    _blocks: Columns = ()
+    _at: NDArray[np.int64] = field(default_factory=lambda: np.zeros(4, np.int64))
 
-    @staticmethod
-    def empty(dims: int, good_ns: int) -> "History":
-        no = np.zeros(0, bool)
-        return History(np.zeros((0, dims), np.float16), np.zeros(0, np.int64), no, no, 0, Blocks.none(dims), good_ns)
+    def __post_init__(self) -> None:
+        if not self._rows:
+            self._rows, self._blocks = _buffers(_ROW_TYPES, 0, self.dims), _buffers(_BLOCK_TYPES, 0, self.dims)
+
+    @property
+    def x(self) -> NDArray[np.float16]:
+        """Positions (w, d)."""
+        return self._kept(0).view(np.float16)
+
+    @property
+    def at_ns(self) -> NDArray[np.int64]:
+        """When they were captured (w,)."""
+        return self._kept(1)
+
+    @property
+    def lot(self) -> NDArray[np.bool_]:
+        """Whether a lot begins there (w,)."""
+        return self._kept(2)
+
+    @property
+    def step(self) -> NDArray[np.bool_]:
+        """Whether a lot, supplier lot, sku or recipe begins there (w,)."""
+        return self._kept(3)
+
+    @property
+    def first(self) -> int:
+        """The number of the oldest row that is kept one by one."""
+        return int(self._at[FIRST])
+
+    @first.setter
+    def first(self, number: int) -> None:
+        self._at[FIRST] = number
+
+    @property
+    def blocks(self) -> Blocks:
+        level, mean, *others = (column[: self._at[BLOCKS]] for column in self._blocks)
+        return Blocks(level, mean.view(np.float16), *others)
+
+    def _kept(self, number: int) -> NDArray[Any]:
+        begin = self._at[BEGIN]
+        return self._rows[number][begin : begin + self._at[ROWS]]
 
     @property
     def begin(self) -> int:
@@ -85,28 +117,34 @@ class History:
         at_ns: NDArray[np.int64],
         lot: NDArray[np.bool_],
         step: NDArray[np.bool_],
-        layer: NDArray[np.float32] | None = None,
+        rows_max: int,
     ) -> None:
-        if layer is not None:
-            known = np.zeros((0, layer.shape[1]), np.float16) if self.layer is None else self.layer
-            self.layer = np.concatenate([known, layer.astype(np.float16)])[-ROWS_LAYER:]
-        self.x = np.concatenate([self.x, x.astype(np.float16)])
-        self.at_ns = np.concatenate([self.at_ns, at_ns])
-        self.lot = np.concatenate([self.lot, lot])
-        self.step = np.concatenate([self.step, step])
+        """Take rows (n, d); whole blocks of the oldest go to the ledger, so that at most rows_max + BLOCK - 1 stay."""
+        kept, room = int(self._at[ROWS]), rows_max + 2 * BLOCK
+        if not max(kept + BLOCK, room) <= len(self._rows[0]) <= 2 * room:
+            self._rows = _grown((self._kept(number) for number in range(4)), max(kept + BLOCK, room))
+            self._at[BEGIN] = 0
+        blocks = int(self._at[BLOCKS])
+        more = min(CAPACITY_MAX, blocks + 2 + max(0, kept + len(x) - rows_max) // BLOCK)
+        if more > len(self._blocks[0]):
+            self._blocks = _grown(self._blocks, min(CAPACITY_MAX, max(more, 2 * blocks)))
+        append((np.ascontiguousarray(x, np.float32), at_ns, lot, step), *self.compiled, rows_max)
 
-    def trim(self, rows_max: int) -> None:
-        """Move whole blocks of the oldest rows to the ledger, so that at most rows_max + BLOCK - 1 rows stay."""
-        count = (len(self.x) - rows_max) // BLOCK
-        for number in range(max(0, count)):
-            self._settle(number * BLOCK)
-        if count > 0:
-            self._drop(count * BLOCK)
+    def push_layer(self, layer: NDArray[np.float32]) -> None:
+        """Of T², its layer's positions (n, k) at the newest rows."""
+        known = np.zeros((0, layer.shape[1]), np.float16) if self.layer is None else self.layer
+        self.layer = np.concatenate([known, layer.astype(np.float16)])[-ROWS_LAYER:]
+
+    @property
+    def compiled(self) -> tuple[Columns, Columns, NDArray[np.int64]]:
+        """What `append` takes of this history, and changes: other arrays once they were too small."""
+        return self._rows, self._blocks, self._at
 
     def forget(self, keep: int) -> None:
         """Keep only the `keep` newest rows: what was before belongs to another state of the station."""
-        self._drop(max(0, len(self.x) - keep))
-        self.blocks, self.good_ns = Blocks.none(self.x.shape[1]), 0
+        gone = max(0, int(self._at[ROWS]) - keep)
+        self._at += np.array([gone, -gone, 0, gone])
+        self._at[BLOCKS] = self.good_ns = 0
 
     def time_of(self, position: float) -> int:
         """Capture time (ns) of a position relative to `first`; negative ones lie in the blocks."""
@@ -125,67 +163,43 @@ class History:
         block = int(np.searchsorted(self.blocks.last_at_ns, at_ns))
         return -int(self.blocks.frames[block:].sum())
 
-    def _settle(self, start: int) -> None:
-        stop = start + BLOCK
-        old = self.blocks
-        added = Blocks(
-            np.zeros(1, np.int8),
-            self.x[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
-            self.at_ns[start : start + 1],
-            self.at_ns[stop - 1 : stop],
-            np.array([self.lot[start:stop].sum()], np.int32),
-        )
-        merged = Blocks(*(np.concatenate(pair) for pair in zip(old.columns, added.columns, strict=True)))
-        self.blocks = _merged(merged)
-
-    def _drop(self, oldest: int) -> None:
-        self.x, self.at_ns = self.x[oldest:], self.at_ns[oldest:]
-        self.lot, self.step = self.lot[oldest:], self.step[oldest:]
-        self.first += oldest
-
     def to_bytes(self) -> bytes:
         layer = None if self.layer is None else (self.layer.shape[1], self.layer.tobytes())
         rows = (self.x.tobytes(), self.at_ns.tobytes(), self.lot.tobytes(), self.step.tobytes())
         blocks = tuple(np.ascontiguousarray(column).tobytes() for column in self.blocks.columns)
-        return msgspec.msgpack.encode((self.x.shape[1], self.first, self.good_ns, rows, blocks, layer))
+        return msgspec.msgpack.encode((self.dims, self.first, self.good_ns, rows, blocks, layer))
 
     @staticmethod
     def from_bytes(data: bytes) -> "History":
         five = tuple[bytes, bytes, bytes, bytes, bytes]
         kind = tuple[int, int, int, tuple[bytes, bytes, bytes, bytes], five, tuple[int, bytes] | None]
         dims, first, good_ns, (x, at_ns, lot, step), blocks, layer = msgspec.msgpack.decode(data, type=kind)
-        types = (np.int8, np.float16, np.int64, np.int64, np.int32)
-        columns = [np.frombuffer(raw, kept) for raw, kept in zip(blocks, types, strict=True)]
-        columns[1] = columns[1].reshape(-1, dims)
-        return History(
-            np.frombuffer(x, np.float16).reshape(-1, dims),
-            np.frombuffer(at_ns, np.int64),
-            np.frombuffer(lot, bool),
-            np.frombuffer(step, bool),
-            first,
-            Blocks(*columns),
-            good_ns,
-            None if layer is None else np.frombuffer(layer[1], np.float16).reshape(-1, layer[0]),
-        )
+        rows = _columns(_ROW_TYPES, (x, at_ns, lot, step), dims)
+        known = _columns(_BLOCK_TYPES, blocks, dims)
+        at = np.array([0, len(rows[0]), len(known[0]), first])
+        kept = None if layer is None else np.frombuffer(layer[1], np.float16).reshape(-1, layer[0])
+        return History(dims, good_ns, kept, rows, known, at)
 
 
-def _merged(blocks: Blocks) -> Blocks:
-    """Levels that are full hand their two oldest blocks on as one; what the last level can't hold is forgotten."""
-    for level in range(LEVELS):
-        at = np.flatnonzero(blocks.level == level)
-        if len(at) <= BLOCKS_MAX:
-            break  # and no level above has more than before
-        start, stop = int(at[0]), int(at[0]) + 2
-        if level == LEVELS - 1:
-            blocks = blocks.cut(stop)
-            continue
-        one = Blocks(
-            np.array([level + 1], np.int8),
-            blocks.mean[start:stop].mean(axis=0, dtype=np.float32, keepdims=True).astype(np.float16),
-            blocks.first_at_ns[start : start + 1],
-            blocks.last_at_ns[stop - 1 : stop],
-            np.array([blocks.lots[start:stop].sum()], np.int32),
-        )
-        parts = zip(blocks.columns, one.columns, strict=True)
-        blocks = Blocks(*(np.concatenate([old[:start], new, old[stop:]]) for old, new in parts))
-    return blocks
+def rows_calm(null: StreamNull) -> int:
+    """How many rows of a stream are kept one by one while nothing is open."""
+    return max(ROWS_SPARSE if null.sparse else ROWS_CALM, min(ROWS_OPEN, 2 * null.n_max))
+
+
+def _buffers(types: Iterable[type], count: int, dims: int) -> Columns:
+    """One column of numbers by coordinate in each, that of bits of float16."""
+    return tuple(np.zeros((count, dims) if kind is np.uint16 else count, kind) for kind in types)
+
+
+def _columns(types: Iterable[type], raw: Iterable[bytes], dims: int) -> Columns:
+    columns: list[NDArray[Any]] = [np.frombuffer(data, kind).copy() for data, kind in zip(raw, types, strict=True)]
+    return tuple(column.reshape(-1, dims) if column.dtype == np.uint16 else column for column in columns)
+
+
+def _grown(columns: Iterable[NDArray[Any]], count: int) -> Columns:
+    """With room for `count` rows."""
+    grown: list[NDArray[Any]] = []
+    for column in columns:
+        grown.append(np.zeros((count, *column.shape[1:]), column.dtype))
+        grown[-1][: len(column)] = column
+    return tuple(grown)

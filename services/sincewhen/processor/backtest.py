@@ -10,7 +10,7 @@ from sincewhen.incidents.correlate import correlate, is_second
 from sincewhen.processor.dating import CONFIRMED_AFTER
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
-from sincewhen.processor.gaps import WEEK_NS, breaks
+from sincewhen.processor.gaps import WEEK_NS, breaks, since_last
 from sincewhen.processor.learn import Refusal, build_profile
 from sincewhen.processor.monitor import StreamMonitor
 from sincewhen.processor.view import MISSING_MAX, SHARE_FRAMES
@@ -159,7 +159,8 @@ def _detections(
         monitor = StreamMonitor(null, run_length, fingerprints=profile.fingerprints(stream))
         source = Source("", "", stream, "", profile, run_length)
         rows = Rows(scores.positions[stream], rest.numbers, lot, step, scores.doubt, layer=scores.layer(stream))
-        cuts = breaks(rest.at_ns, 0, WEEK_NS / profile.frames_per_week * null.n_max) if rest.pauses else []
+        gap_ns = WEEK_NS / profile.frames_per_week * null.n_max
+        cuts = breaks(since_last(rest.at_ns, 0), gap_ns) if rest.pauses else []
         events, ln_z[stream][start:] = batch.take(stream, monitor, rows, scores.valid[stream], cuts)
         found.extend(detection(source, event) for event in events)
     return found, ln_z

@@ -132,6 +132,8 @@ class Rows:
         return self._at(rows, lot, step)
 
     def cut(self, start: int, stop: int) -> "Rows":
+        if start == 0 and stop == len(self):
+            return self
         part = slice(start, stop)
         return self._at(part, self.lot[part], self.step[part])
 
@@ -142,7 +144,9 @@ class Rows:
 
 def _handed_on(begins: NDArray[np.bool_], rows: NDArray[np.intp], owed: bool) -> tuple[NDArray[np.bool_], bool]:  # noqa: FBT001 - one caller
     """At which of `rows` something began since the row before, and whether something began after the last of them."""
+    if not owed and not begins.any():
+        return np.zeros(len(rows), bool), False
     if not len(rows):
-        return np.zeros(0, bool), owed or bool(begins.any())
+        return np.zeros(0, bool), True
     count = np.cumsum(begins)
     return np.diff(count[rows], prepend=-int(owed)) > 0, bool(count[-1] > count[rows[-1]])

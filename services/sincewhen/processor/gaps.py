@@ -6,8 +6,13 @@ from numpy.typing import NDArray
 WEEK_NS = 7 * 24 * 3600 * 10**9
 
 
-def breaks(at_ns: NDArray[np.int64], last_ns: int, gap_ns: float) -> list[int]:
+def since_last(at_ns: NDArray[np.int64], last_ns: int) -> NDArray[np.int64]:
+    """Time (n,) from the frame before to each one captured at at_ns (n,); last_ns: of the one before all, 0 = none."""
+    return np.diff(at_ns, prepend=last_ns or at_ns[0])
+
+
+def breaks(pause: NDArray[np.int64], gap_ns: float) -> list[int]:
     """Rows before which the windows start anew: a pause longer than any window, or a clock that stepped back."""
-    before = np.concatenate([[last_ns or at_ns[0]], at_ns[:-1]])
-    pause = at_ns - before
+    if pause.max() <= gap_ns and pause.min() >= 0:
+        return []
     return [int(row) for row in np.flatnonzero((pause > gap_ns) | (pause < 0))]

@@ -9,17 +9,17 @@ change is looked for across its direction. At the end all open events end and th
 import math
 from dataclasses import dataclass, field, replace
 
-import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from sincewhen.detect.esr import Esr, EsrState
+from sincewhen.detect.esr import Esr
 from sincewhen.detect.gate import verdict
-from sincewhen.detect.next_change import DIMS_MIN, LEVEL_LOOKS, RENEWED_EVERY, NextChange, NextState
-from sincewhen.onset.history import ROWS_CALM, ROWS_OPEN, ROWS_SPARSE, History
-from sincewhen.onset.recovery import Recovery, RecoveryState
+from sincewhen.detect.next_change import DIMS_MIN, LEVEL_LOOKS, RENEWED_EVERY, NextChange
+from sincewhen.onset.history import ROWS_OPEN, History, rows_calm
+from sincewhen.onset.recovery import Recovery
 from sincewhen.processor.dating import CONFIRMED_AFTER, Subject, date_event
 from sincewhen.processor.event import Event, Owed, Rows
+from sincewhen.processor.monitor_state import Head, MonitorState, Open
 from sincewhen.processor.muted import MUTED_MAX, Muted, without
 from sincewhen.processor.past import Past, alike, remembered
 from sincewhen.profiles.null import StreamNull
@@ -31,35 +31,6 @@ OPEN_MAX = 8
 _LOOK_SOON, _LOOK_EVERY = 8, 64  # frames between looks at whether a recorded change is worth a page
 _RECURRING_MIN = 2
 _STILL, _STILL_SOON = (32, 0.25), (_LOOK_SOON, 0.5)  # newest frames and share of its displacement: it is still there
-
-
-class Open(msgspec.Struct):
-    """An open event, the frames since its alarm, and the mean of what was open before it (empty: nothing was)."""
-
-    event: Event
-    age: int
-    before: tuple[float, ...] = ()
-
-
-class _Head(msgspec.Struct):
-    rows: int = 0
-    next_ordinal: int = 0
-    open: list[Open] = msgspec.field(default_factory=list)  # oldest first
-    ended: Event | None = None  # less than REOPEN_WITHIN rows ago
-    muted: list[Muted] = msgspec.field(default_factory=list)
-    endings: list[Past] = msgspec.field(default_factory=list)  # changes that ended
-    owed: Owed = msgspec.field(default_factory=Owed)
-
-
-@dataclass(slots=True)
-class MonitorState:
-    """Everything the monitor remembers."""
-
-    esr: EsrState
-    history: History
-    head: _Head = field(default_factory=_Head)
-    recovery: RecoveryState | None = None  # while open
-    next: NextState | None = None  # while open, once the newest event is refined
 
 
 @dataclass(slots=True)
@@ -79,19 +50,18 @@ class StreamMonitor:
     def __post_init__(self) -> None:
         self._esr = Esr(self.null, self.state.esr if self.state else None, self.fingerprints)
         if self.state is None:
-            self.state = MonitorState(self._esr.state, History.empty(self.null.dims, self.good_ns))
+            self.state = MonitorState(self._esr.state, History(self.null.dims, self.good_ns))
 
     def update(self, rows: Rows) -> tuple[list[Event], NDArray[np.float32]]:
         """Take rows; the events in order, and ln Z after each row (NaN while an event is open)."""
         events: list[Event] = []
         ln_z = np.full(len(rows), np.nan, np.float32)
-        start = 0
+        start, head = 0, self._head
         for stop in [*self._expiries(rows), len(rows)]:
-            head = self._head
-            head.muted = [muted for muted in head.muted if start < len(rows) and muted.until_ns > rows.at_ns[start]]
             seen = rows.cut(start, stop)
             if head.muted:
-                seen = replace(seen, x=without(seen.x, head.muted))
+                head.muted = [muted for muted in head.muted if start < len(rows) and muted.until_ns > rows.at_ns[start]]
+                seen = replace(seen, x=without(seen.x, head.muted)) if head.muted else seen
             at = 0
             while at < len(seen):
                 take = self._watch if not head.open else self._follow
@@ -102,7 +72,6 @@ class StreamMonitor:
     def restart(self) -> None:
         """Begin the detector's windows anew (a gap, a clock that stepped back); an open event stays open."""
         self._esr.restart()
-        self._state.esr = self._esr.state
 
     def close(self) -> list[Event]:
         """End what is open now, as when its profile is replaced: the last row seen is its end."""
@@ -137,6 +106,30 @@ class StreamMonitor:
         return ended
 
     @property
+    def is_calm(self) -> bool:
+        """Whether its frames go to the detector and into the past alone, until an alarm."""
+        return not (self._head.open or self._head.muted or self._head.ended)
+
+    @property
+    def detector(self) -> Esr:
+        return self._esr
+
+    @property
+    def history(self) -> History:
+        return self._state.history
+
+    def took(self, rows: int) -> None:
+        """Detector and past have taken so many rows."""
+        self._head.rows += rows
+        self._esr.state.frames += rows
+
+    def alarmed(self, ln_z: float, rows: Rows) -> Event:
+        """The detector has reached its limit with the newest row; rows: its batch."""
+        event = self._open(ln_z, rows)
+        self.restart()
+        return event
+
+    @property
     def open(self) -> list[Event]:
         """What is out of control, oldest first."""
         return [item.event for item in self._head.open]
@@ -162,7 +155,7 @@ class StreamMonitor:
         return self.state
 
     @property
-    def _head(self) -> _Head:
+    def _head(self) -> Head:
         return self._state.head
 
     def _expiries(self, rows: Rows) -> list[int]:
@@ -172,13 +165,13 @@ class StreamMonitor:
     def _watch(self, rows: Rows, at: int, events: list[Event], ln_z: NDArray[np.float32]) -> int:
         head = self._head
         limit = math.log(self.arl0)
-        found = self._esr.update(rows.x[at:], rows.lot[at:], limit, rows.doubt[at:])
+        left = rows.cut(at, len(rows))
+        found = self._esr.update(left.x, left.lot, limit, left.doubt)
         stop = at + len(found)
         ln_z[at:stop] = found
         self._take(rows.cut(at, stop))
         if len(found) and found[-1] >= limit:
-            events.append(self._open(float(found[-1]), rows))
-            self.restart()
+            events.append(self.alarmed(float(found[-1]), rows))
         elif head.ended and head.rows - 1 - head.ended.at > REOPEN_WITHIN:
             head.ended = None
         return stop
@@ -295,11 +288,11 @@ class StreamMonitor:
 
     def _take(self, rows: Rows) -> None:
         state = self._state
-        state.history.push(rows.x, rows.at_ns, rows.lot, rows.step, rows.layer)
         state.head.rows += len(rows)
         dating = state.head.open and state.head.open[-1].age < REFINED_AFTER
-        calm = ROWS_SPARSE if self.null.sparse else ROWS_CALM
-        state.history.trim(ROWS_OPEN if dating else max(calm, min(ROWS_OPEN, 2 * self.null.n_max)))
+        if rows.layer is not None:
+            state.history.push_layer(rows.layer)
+        state.history.push(rows.x, rows.at_ns, rows.lot, rows.step, ROWS_OPEN if dating else rows_calm(self.null))
 
     def _open(self, ln_z: float, rows: Rows) -> Event:
         state, head = self._state, self._head
@@ -376,22 +369,10 @@ class StreamMonitor:
 
     def to_bytes(self) -> bytes:
         """The whole state; `from_bytes` goes on as if nothing happened."""
-        state = self._state
-        recovery = state.recovery.to_bytes() if state.recovery else None
-        following = state.next.to_bytes() if state.next else None
-        return msgspec.msgpack.encode((state.esr.to_bytes(), state.history.to_bytes(), state.head, recovery, following))
+        return self._state.to_bytes()
 
     @staticmethod
     def from_bytes(
         data: bytes, null: StreamNull, arl0: float, fingerprints: NDArray[np.float32] | None = None
     ) -> "StreamMonitor":
-        kind = tuple[bytes, bytes, _Head, bytes | None, bytes | None]
-        esr, history, head, recovery, following = msgspec.msgpack.decode(data, type=kind)
-        state = MonitorState(
-            EsrState.from_bytes(esr),
-            History.from_bytes(history),
-            head,
-            RecoveryState.from_bytes(recovery) if recovery is not None else None,
-            NextState.from_bytes(following) if following is not None else None,
-        )
-        return StreamMonitor(null, arl0, state, fingerprints)
+        return StreamMonitor(null, arl0, MonitorState.from_bytes(data), fingerprints)

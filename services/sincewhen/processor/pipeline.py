@@ -11,11 +11,12 @@ from sincewhen.detect.budget import arl0, view_weight
 from sincewhen.ingest.decode import ControlRecord, HeartbeatRecord, decode
 from sincewhen.plant import Plant
 from sincewhen.presence.presence import arrive, beat, heard
+from sincewhen.processor.calm import Calm
 from sincewhen.processor.detections import Source, detection
 from sincewhen.processor.event import Rows
-from sincewhen.processor.gaps import WEEK_NS, breaks
+from sincewhen.processor.gaps import WEEK_NS, breaks, since_last
 from sincewhen.processor.monitor import StreamMonitor
-from sincewhen.processor.opinions import opinions
+from sincewhen.processor.opinions import Opinions
 from sincewhen.processor.outputs import Outputs, ScoredBatch
 from sincewhen.processor.state import CHANGES_MAX, StationState, ViewState
 from sincewhen.processor.view import (
@@ -31,7 +32,6 @@ from sincewhen.processor.view import (
 )
 from sincewhen.processor.whole import Batch, in_order
 from sincewhen.profiles.profile import Profile
-from sincewhen.profiles.scores import cause_scores
 from sincewhen.score.score import score
 from sincewhen_schemas import limits
 from sincewhen_schemas import station_record_pb2 as pb
@@ -155,7 +155,7 @@ class Pipeline:
         frames = arl0(profile.frames_per_week, self.plant.pages_per_week, weight)
         view.memory.profile_sha = event.profile_sha
         view.memory.missing_share = {}
-        view.subgroups, view.opinions, view.scores = {}, {}, cause_scores(profile)
+        view.opinions, view.calm = Opinions(profile), None
         view.monitors = {
             stream: StreamMonitor(
                 profile.null(stream),
@@ -230,27 +230,37 @@ class Pipeline:
     def _judge(
         self, view: ViewState, profile: Profile, frames: Frames, outputs: Outputs
     ) -> dict[str, NDArray[np.float32]]:
+        assert view.opinions is not None
         memory = view.memory
         spacing = WEEK_NS / profile.frames_per_week
         at_ns = frames.captured_at_ns
         scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
         lot_change, step = begins(frames, memory.context, memory.last_captured_at_ns > 0)
-        marks = {stream: marks_of(memory, profile, stream) for stream in view.monitors}
-        ln_z: dict[str, NDArray[np.float32]] = {}
-        cuts_of: dict[int, list[int]] = {}  # by the frames of a stream's longest window
+        pause = since_last(at_ns, memory.last_captured_at_ns)
+        longest = {stream: monitor.null.n_max for stream, monitor in view.monitors.items()}
+        cuts_of = {frames: breaks(pause, spacing * frames) for frames in set(longest.values())}
+        cuts = {stream: cuts_of[frames] for stream, frames in longest.items()}
+        view.calm = view.calm or Calm(view.monitors)
+        began = view.calm.take(scores, at_ns, (lot_change, step), cuts)
+        ln_z = dict(zip(view.monitors, began.ln_z, strict=True))
+        alarms = zip(began.alarm, began.alarm_ln_z, strict=True)
+        left = {
+            stream: alarm
+            for stream, taken, alarm in zip(view.monitors, began.rows, alarms, strict=True)
+            if taken < 0 or alarm[0] >= 0
+        }
         batch = Batch(frames.n)
-        for stream in in_order(view.monitors):
-            monitor = view.monitors[stream]
-            longest = monitor.null.n_max
-            if longest not in cuts_of:
-                cuts_of[longest] = breaks(at_ns, memory.last_captured_at_ns, spacing * longest)
-            cuts = cuts_of[longest]
-            keep, x = scores.valid[stream], scores.positions[stream]
-            rows = Rows(x, at_ns, lot_change, step, scores.doubt, marks[stream], scores.layer(stream))
+        for stream in in_order(left):
+            monitor, keep, marks = view.monitors[stream], scores.valid[stream], marks_of(memory, profile, stream)
+            x = scores.positions[stream]
+            rows = Rows(x, at_ns, lot_change, step, scores.doubt, marks, scores.layer(stream))
+            if left[stream][0] < 0:
+                events, ln_z[stream] = batch.take(stream, monitor, rows, keep, cuts[stream])
+            else:
+                events = batch.go_on(stream, monitor, rows, keep, left[stream], ln_z[stream])
             source = self._source(frames.station_id, frames.view, stream, view)
-            events, ln_z[stream] = batch.take(stream, monitor, rows, keep, cuts)
             outputs.detections.extend(detection(source, event) for event in events)
-            opinions(view, frames, source, x, keep, cuts, outputs)
+        view.opinions.take(frames, scores, cuts, outputs)
         settle(view, scores, int(at_ns[-1]))
         return ln_z
 

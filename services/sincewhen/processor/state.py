@@ -5,12 +5,11 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from sincewhen.detect.second_opinion import SecondOpinion, SecondOpinionState
-from sincewhen.detect.subgroups import OpenSubgroup, RationalSubgroups
 from sincewhen.presence.presence import Presence
+from sincewhen.processor.calm import Calm
 from sincewhen.processor.monitor import StreamMonitor
+from sincewhen.processor.opinions import Opinions
 from sincewhen.profiles.profile import Profile
-from sincewhen.profiles.scores import CauseScores, cause_scores
 
 MARKS_MAX = 64
 LOTS_MAX = 64
@@ -40,16 +39,12 @@ class ViewMemory(msgspec.Struct):
 
 @dataclass(slots=True)
 class ViewState:
-    """By stream: its monitor, its open subgroup (scalars), and the second opinions on it (confidence, signals).
-
-    All scores along causes have one subgroup. scores: what the profile projects on, None = no cause is known.
-    """
+    """Monitors by stream, and subgroups and second opinions on them; none of both without a profile."""
 
     memory: ViewMemory = field(default_factory=ViewMemory)
     monitors: dict[str, StreamMonitor] = field(default_factory=dict)
-    subgroups: dict[str, RationalSubgroups] = field(default_factory=dict)
-    opinions: dict[str, SecondOpinion] = field(default_factory=dict)
-    scores: CauseScores | None = None
+    opinions: Opinions | None = None
+    calm: Calm | None = None  # made of the monitors
 
 
 @dataclass(slots=True)
@@ -71,8 +66,7 @@ def encode_state(state: StationState) -> bytes:
         name: (
             view.memory,
             {stream: (monitor.arl0, monitor.to_bytes()) for stream, monitor in view.monitors.items()},
-            {stream: grouping.state.to_bytes() for stream, grouping in view.subgroups.items()},
-            {stream: asked.state.to_bytes() for stream, asked in view.opinions.items()},
+            view.opinions.to_bytes() if view.opinions else b"",
         )
         for name, view in state.views.items()
     }
@@ -81,21 +75,15 @@ def encode_state(state: StationState) -> bytes:
 
 def decode_state(data: bytes, profile_of: Callable[[str], Profile]) -> StationState:
     """Raises KeyError where a profile is missing: the caller waits for it."""
-    monitors_of, bytes_of = dict[str, tuple[float, bytes]], dict[str, bytes]
-    kind = tuple[
-        list[tuple[str, str, str, int]], dict[str, tuple[ViewMemory, monitors_of, bytes_of, bytes_of]]  # type: ignore[valid-type]  # read by msgspec
-    ]
+    monitors_of = dict[str, tuple[float, bytes]]
+    kind = tuple[list[tuple[str, str, str, int]], dict[str, tuple[ViewMemory, monitors_of, bytes]]]
     marks, views = msgspec.msgpack.decode(data, type=kind)
     state = StationState({(agent, boot, view): seq for agent, boot, view, seq in marks})
-    for name, (memory, monitors, subgroups, opinions) in views.items():
+    for name, (memory, monitors, opinions) in views.items():
         view = ViewState(memory)
-        view.subgroups = {
-            stream: RationalSubgroups(1, OpenSubgroup.from_bytes(raw)) for stream, raw in subgroups.items()
-        }
-        view.opinions = {stream: SecondOpinion(SecondOpinionState.from_bytes(raw)) for stream, raw in opinions.items()}
         if memory.profile_sha:
             profile = profile_of(memory.profile_sha)
-            view.scores = cause_scores(profile)
+            view.opinions = Opinions.from_bytes(opinions, profile)
             for stream, (arl0, raw) in monitors.items():
                 null, known = profile.null(stream), profile.fingerprints(stream)
                 view.monitors[stream] = StreamMonitor.from_bytes(raw, null, arl0, known)

@@ -25,6 +25,7 @@ _RESETS = {"cleaning", "replacement"}
 _NEW_REGIME_MAX = 0.2  # share of frames
 MISSING_MAX = 0.2  # share of frames without a stream, beyond that of the golden frames
 SHARE_FRAMES = 100  # memory of the running shares
+_NO_MARKS = Marks()
 
 
 def begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
@@ -44,6 +45,8 @@ def begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[n
 
 def marks_of(memory: ViewMemory, profile: Profile, stream: str) -> Marks:
     """What people recorded, as far as it concerns a stream: what a cleaning resets, what a challenge part notices."""
+    if not memory.changes and not memory.passed:
+        return _NO_MARKS
     library = profile.library(stream)
     limit = None if library is None else library.decision_limit
     return Marks(
@@ -61,10 +64,11 @@ def settle(view: ViewState, scores: Scores, at_ns: int) -> None:
     """The view's state after a batch."""
     memory = view.memory
     keep = math.exp(-len(scores.new_regime) / SHARE_FRAMES)
+    whole = [stream for stream in scores.valid if not stream.startswith(DERIVED)]
+    missing = (~np.array([scores.valid[stream] for stream in whole]) & ~scores.new_regime).mean(axis=1).tolist()
     memory.missing_share = {
-        stream: keep * memory.missing_share.get(stream, 0.0) + (1 - keep) * float(np.mean(~valid & ~scores.new_regime))
-        for stream, valid in scores.valid.items()
-        if not stream.startswith(DERIVED)
+        stream: keep * memory.missing_share.get(stream, 0.0) + (1 - keep) * share
+        for stream, share in zip(whole, missing, strict=True)
     }
     memory.new_regime_share = keep * memory.new_regime_share + (1 - keep) * float(np.mean(scores.new_regime))
     if any(monitor.is_paging for monitor in view.monitors.values()):

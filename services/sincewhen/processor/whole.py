@@ -35,20 +35,49 @@ class Batch:
         self, stream: str, monitor: StreamMonitor, rows: Rows, keep: NDArray[np.bool_], cuts: Sequence[int]
     ) -> tuple[list[Event], NDArray[np.float32]]:
         """The stream's events, and ln Z (n,), NaN where there is none. cuts: frames before which windows start anew."""
+        ln_z = np.full(self.n, np.nan, np.float32)
+        return self._take(stream, monitor, rows, keep, cuts, ln_z), ln_z
+
+    def go_on(
+        self,
+        stream: str,
+        monitor: StreamMonitor,
+        rows: Rows,
+        keep: NDArray[np.bool_],
+        alarm: tuple[int, float],
+        ln_z: NDArray[np.float32],
+    ) -> list[Event]:
+        """Events of a stream whose detector alarmed at a frame, with an ln Z, and took no more; fills ln_z (n,)."""
+        return self._take(stream, monitor, rows, keep, (), ln_z, alarm)
+
+    def _take(
+        self,
+        stream: str,
+        monitor: StreamMonitor,
+        rows: Rows,
+        keep: NDArray[np.bool_],
+        cuts: Sequence[int],
+        ln_z: NDArray[np.float32],
+        alarm: tuple[int, float] | None = None,
+    ) -> list[Event]:
         layer, is_part = layer_of(stream), stream.startswith(DERIVED)
-        back = self._back.get(layer, []) if is_part else []
-        ln_z, events = np.full(self.n, np.nan, np.float32), []
-        taken, valid = monitor.rows, np.flatnonzero(keep)
-        for start, stop in itertools.pairwise(sorted({0, self.n, *cuts, *(frame for frame, _ in back)})):
+        first = 0 if alarm is None else alarm[0] + 1
+        taken = monitor.rows - int(np.count_nonzero(keep[:first]))
+        back = [item for item in self._back.get(layer, []) if item[0] > first] if is_part else []
+        events = [] if alarm is None else [monitor.alarmed(alarm[1], rows)]
+        edges = sorted({first, self.n, *cuts, *(frame for frame, _ in back)}) if cuts or back else (first, self.n)
+        for start, stop in itertools.pairwise(edges):
             if start in cuts:
                 monitor.restart()
             part = slice(start, stop)
             found, ln_z[part][keep[part]] = monitor.update(rows.cut(start, stop).only(keep[part], monitor.owed))
             events += found
             events += [event for frame, whole in back if frame == stop for event in monitor.end_with(whole)]
-        if layer and not is_part:
-            self._back[layer] = [(int(valid[event.at - taken]) + 1, event) for event in _ends(events)]
-        return events, ln_z
+        ends = _ends(events) if events and layer and not is_part else []
+        if ends:
+            valid = np.flatnonzero(keep)
+            self._back[layer] = [(int(valid[event.at - taken]) + 1, event) for event in ends]
+        return events
 
 
 def _ends(events: Sequence[Event]) -> list[Event]:

@@ -77,6 +77,13 @@ class Profile:
         slices = [slice_stream(layer, number) for layer in self.layers for number in self.parts(layer)]
         return (*(f"embedding:{layer}" for layer in self.layers), *slices, *self.scalars)
 
+    @property
+    def dims(self) -> NDArray[np.int64]:
+        """Coordinates of each stream."""
+        layers = [fitted.null.dims for fitted in self.layers.values()]
+        slices = [fitted.null.dims for name, fitted in self.layers.items() for _ in self.parts(name)]
+        return np.array([*layers, *slices, *(1 for _ in self.scalars)], np.int64)
+
     def parts(self, layer: str) -> dict[int, Slice]:
         """The layer's semantic slices by number."""
         slices = self.layers[layer].slices

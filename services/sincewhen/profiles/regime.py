@@ -91,3 +91,14 @@ def residuals(x: NDArray[np.floating], names: Strings, regimes: Mapping[str, Reg
         rows = slice(None) if len(regimes) == 1 else names == name
         found[rows] = (found[rows] - regime.mean) / regime.spread
     return found
+
+
+def row_by_row(names: Strings, regimes: Mapping[str, Regime]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mean and spread of a scalar in the condition of each row (n,); (1,) where there is but one."""
+    if len(regimes) == 1:
+        (only,) = regimes.values()
+        return only.mean, only.spread
+    mean, spread = np.zeros(len(names), np.float32), np.ones(len(names), np.float32)
+    for name, regime in regimes.items():
+        mean[names == name], spread[names == name] = regime.mean[0], regime.spread[0]
+    return mean, spread

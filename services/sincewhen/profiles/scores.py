@@ -8,6 +8,7 @@ decision is more of is another direction at each station.
 from dataclasses import dataclass
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
 from sincewhen.profiles.library import CLASS_MIX, Library
@@ -30,7 +31,18 @@ class CauseScores:
 
     def of(self, x: NDArray[np.float32]) -> Floats:
         """Scores (n, D) of positions x (n, k)."""
-        return np.asarray(np.einsum("nk,kd->nd", x, self.weights))  # no BLAS: a row's score is its own in any batch
+        scores = np.zeros((len(x), len(self.streams)))
+        _project(x, self.weights, scores)
+        return scores
+
+
+@njit(cache=True)
+def _project(x, weights, scores):  # type: ignore[no-untyped-def]  # noqa: ANN001, ANN202 - compiled by numba
+    """Like x @ weights, but no row's score depends on how many rows there are."""
+    for row in range(len(x)):
+        for k in range(len(weights)):
+            for i in range(weights.shape[1]):
+                scores[row, i] += x[row, k] * weights[k, i]
 
 
 def cause_scores(profile: Profile) -> CauseScores | None:

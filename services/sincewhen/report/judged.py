@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from sincewhen.detect.esr import BLIND_MIN
 from sincewhen.processor.backtest import Alarm, Recording, Result
-from sincewhen.processor.gaps import WEEK_NS, breaks
+from sincewhen.processor.gaps import WEEK_NS, breaks, since_last
 from sincewhen.profiles.profile import Profile
 from sincewhen.score.score import Scores, score
 
@@ -78,7 +78,7 @@ def pauses(recording: Recording, profile: Profile) -> list[int]:
     if not recording.pauses or not recording.n:
         return []
     longest = max(profile.null(stream).n_max for stream in profile.streams)
-    return breaks(recording.at_ns, 0, WEEK_NS / profile.frames_per_week * longest)
+    return breaks(since_last(recording.at_ns, 0), WEEK_NS / profile.frames_per_week * longest)
 
 
 def short_bursts(recording: Recording, profile: Profile) -> NDArray[np.intp]:
