@@ -12,14 +12,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sincewhen.access.listening import AddressError
+from sincewhen.access.tokens import TokensError
 from sincewhen.cli.up import up
 from sincewhen.store.serve.app import STATEMENT_BYTES_MAX
 from sincewhen.store.serve.coding import PIECE_BYTES, Decoder, Encoder, chosen
 from sincewhen.store.serve.native import empty_native, to_native
 from sincewhen.store.serve.refusal import Refused
-from sincewhen.store.serve.server import Address, AddressError, make_server
+from sincewhen.store.serve.server import Address, make_server
 from sincewhen.store.serve.statement import names, parse
-from sincewhen.store.serve.users import Users, UsersError, add_reader
+from sincewhen.store.serve.users import Users, add_reader
 
 
 @pytest.mark.parametrize(
@@ -170,10 +172,10 @@ def test_a_file_of_users_that_is_wrong_says_what_is_right(tmp_path: Path) -> Non
         '["a b"]\ntoken_sha256 = "x"\n',
     ):
         (tmp_path / "users.toml").write_text(text)
-        with pytest.raises(UsersError, match=r"users\.toml"):
+        with pytest.raises(TokensError, match=r"users\.toml"):
             Users(tmp_path, "admin's")
     for name in ("default", "", "A", "x" * 65, "../x"):
-        with pytest.raises(UsersError, match="small letters"):
+        with pytest.raises(TokensError, match="small letters"):
             add_reader(tmp_path, name)
 
 

@@ -5,14 +5,14 @@ from pathlib import Path
 import click
 import uvicorn
 
+from sincewhen.access.listening import AddressError, check_address
+from sincewhen.access.tokens import TokensError
 from sincewhen.backend.kafka import ANSWER_S, KafkaIntake
 from sincewhen.cli.served import begin
 from sincewhen.cli.settings import FILE
 from sincewhen.gateway import agents as kept
 from sincewhen.gateway.app import make_gateway
 from sincewhen.log.kafka import new_producer
-
-_LOOPBACK = {"127.0.0.1", "localhost", "::1"}
 
 
 @click.command()
@@ -40,17 +40,11 @@ def gateway(
             click.echo(kept.add_agent(agents, add_agent, stations))
             return
         known = kept.Agents(agents)
-    except kept.AgentsError as error:
+        check_address(host, tls_cert, tls_key)
+    except (TokensError, AddressError) as error:
         raise click.UsageError(str(error)) from error
     if config is None:
         raise click.UsageError("the gateway needs --config: the TOML with the [kafka] table")
-    if (tls_cert is None) != (tls_key is None):
-        raise click.UsageError("TLS needs the certificate and its key: name both, --tls-cert and --tls-key")
-    if host not in _LOOPBACK and tls_cert is None:
-        raise click.UsageError(
-            f"beyond 127.0.0.1 tokens travel with TLS only; got --host {host}: name --tls-cert and --tls-key, or put a "
-            "proxy with TLS before it"
-        )
     settings, plant = begin(config)
     producer = new_producer(settings.kafka, ANSWER_S)
     served = uvicorn.Config(

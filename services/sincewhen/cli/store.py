@@ -5,12 +5,14 @@ from pathlib import Path
 
 import click
 
+from sincewhen.access.listening import AddressError
+from sincewhen.access.tokens import TokensError
 from sincewhen.console.access import admin_token
 from sincewhen.plant import PlantError, load_plant
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.migrate import MigrationError, migrate
-from sincewhen.store.serve.server import PORT, Address, AddressError, make_server
-from sincewhen.store.serve.users import ADMIN, Users, UsersError, add_reader
+from sincewhen.store.serve.server import PORT, Address, make_server
+from sincewhen.store.serve.users import ADMIN, Users, add_reader
 
 _FILE = click.Path(dir_okay=False, exists=True, path_type=Path)
 
@@ -46,7 +48,7 @@ def store(
         users = Users(data, admin_token(data))
         retention = load_plant(plant).retention
         connection = Connection(data / "store")
-    except (PlantError, UsersError) as error:
+    except (PlantError, TokensError) as error:
         raise click.UsageError(str(error)) from error
     except StoreUnavailable as error:
         raise click.ClickException(str(error)) from error
@@ -71,5 +73,5 @@ def store(
 def _add_reader(data: Path, name: str) -> None:
     try:
         click.echo(add_reader(data, name))
-    except UsersError as error:
+    except TokensError as error:
         raise click.UsageError(str(error)) from error

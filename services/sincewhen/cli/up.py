@@ -8,6 +8,7 @@ from pathlib import Path
 import click
 import uvicorn
 
+from sincewhen.access.tokens import TokensError
 from sincewhen.console.access import admin_token
 from sincewhen.console.app import make_app
 from sincewhen.embedded.runner import Runner
@@ -15,7 +16,7 @@ from sincewhen.plant import PlantError, load_plant
 from sincewhen.store.connect import StoreUnavailable
 from sincewhen.store.migrate import MigrationError
 from sincewhen.store.serve.server import PORT, Address, make_server
-from sincewhen.store.serve.users import Users, UsersError
+from sincewhen.store.serve.users import Users
 
 _WATCH_S, _START_S = 0.5, 0.05
 
@@ -42,7 +43,7 @@ def up(data: Path, port: int, plant: Path | None, clickhouse_http: int | None) -
         raise click.UsageError(str(error)) from error
     try:
         users = Users(data, admin_token(data))
-    except UsersError as error:
+    except TokensError as error:
         raise click.UsageError(str(error)) from error
     try:
         runner = Runner(data, described)

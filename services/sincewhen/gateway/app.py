@@ -5,10 +5,11 @@ from fastapi.responses import JSONResponse, Response
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from sincewhen.access.tokens import TokensError
 from sincewhen.backend.kafka import KafkaIntake
 from sincewhen.console.ingest import ingest_router
 from sincewhen.console.problem import problem
-from sincewhen.gateway.agents import Agents, AgentsError
+from sincewhen.gateway.agents import Agents
 
 _OPEN = {"/healthz", "/metrics"}
 
@@ -27,7 +28,7 @@ class TokenAccess:
         kind, _, token = headers.get("authorization", "").partition(" ")
         try:
             agent = self._agents.admit(token.strip()) if kind.lower() == "bearer" else None
-        except AgentsError as error:
+        except TokensError as error:
             await problem(503, str(error), {"Retry-After": "5"})(scope, receive, send)
             return
         if agent is None:

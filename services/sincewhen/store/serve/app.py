@@ -20,13 +20,14 @@ from starlette.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import Receive, Scope, Send
 
+from sincewhen.access.tokens import TokensError
 from sincewhen.store.connect import Engine
 from sincewhen.store.serve.ask import Ask, ask_of
 from sincewhen.store.serve.coding import Decoder, Encoder
 from sincewhen.store.serve.refusal import REQUIRED_PASSWORD, TOO_LARGE, TOO_MANY_QUERIES, Refused
 from sincewhen.store.serve.run import Answer, Run, Shared
 from sincewhen.store.serve.statement import Statement, parse
-from sincewhen.store.serve.users import Users, UsersError
+from sincewhen.store.serve.users import Users
 
 QUERIES_AT_ONCE, QUERIES_WAITING = 8, 32
 STATEMENT_BYTES_MAX = 256 * 1024  # as the engine's max_query_size
@@ -116,7 +117,7 @@ class _Service:
             return self._refusal(refused, headers)
         except ClientDisconnect:
             return Response(status_code=_CLIENT_CLOSED)
-        except UsersError as error:
+        except TokensError as error:
             return PlainTextResponse(f"{error}\n", 500, headers)
 
     async def _begun(self, request: Request, ask: Ask, headers: dict[str, str], started_ns: int) -> Response:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import uvicorn
 
+from sincewhen.access.listening import AddressError, check_address
 from sincewhen.store.connect import Engine
 from sincewhen.store.serve.app import LOOPBACK, StoreApp
 from sincewhen.store.serve.users import Users
@@ -14,10 +15,6 @@ from sincewhen.store.serve.users import Users
 PORT = 8123
 _GRACE_S = 5
 _ANY = {"0.0.0.0", "::"}  # noqa: S104 - named to ask for the names by which clients know such a server
-
-
-class AddressError(Exception):
-    """An address that a store is not served at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +43,7 @@ class _Server(uvicorn.Server):
 
 def make_server(engine: Engine, users: Users, address: Address) -> uvicorn.Server:
     """Raises AddressError. The engine must outlive the server."""
-    local = address.host in LOOPBACK | {"::1"}
-    if (address.tls_cert is None) != (address.tls_key is None):
-        raise AddressError("TLS needs the certificate and its key: name both, --tls-cert and --tls-key")
-    if not local and address.tls_cert is None:
-        raise AddressError(
-            f"beyond 127.0.0.1 a store is served with TLS only; {address.host} would send tokens in the clear: name "
-            "--tls-cert and --tls-key, or leave --host out and put a proxy with TLS before it"
-        )
+    check_address(address.host, address.tls_cert, address.tls_key)
     if address.host in _ANY and not address.names:
         raise AddressError(f"{address.host} is no name that clients use: say what they call it, --name store.plant")
     own = {f"[{address.host}]" if ":" in address.host else address.host, *address.names} - _ANY
