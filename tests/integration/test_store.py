@@ -126,3 +126,16 @@ def test_layers_come_back_in_the_models_order(connection: Connection) -> None:
     golden, _ = read.golden(connection, STATION, "top", START_NS, START_NS + 300 * STEP_NS)
     assert tuple(golden.layers) == order
     assert golden.n == 250
+
+
+def test_a_batch_of_which_no_embedding_is_kept_is_written_with_others(connection: Connection) -> None:
+    data = stream(34)
+    run = Run({})
+    for start in (0, 50, 100):
+        frames = columns(data, start, start + 50)
+        run.feed(encode_frames(replace(frames, present={"head": np.full(50, start != 50)})))
+    write_outputs(connection, run.outputs)
+    assert connection.rows("SELECT count() AS n FROM frames FINAL") == [{"n": 150}]
+    assert connection.rows("SELECT min(seq) AS low, max(seq) AS high, count() AS n FROM embeddings FINAL") == [
+        {"low": 0, "high": 149, "n": 100}
+    ]

@@ -1,18 +1,20 @@
 """Outputs of the pipeline become rows. Written twice they are the same rows."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeVar
 
 import msgspec
 import numpy as np
 import pyarrow as pa
+from numpy.typing import NDArray
 
 from sincewhen.processor.outputs import Outputs, ScoredBatch
 from sincewhen.profiles.profile import Profile
 from sincewhen.store.connect import Connection
-from sincewhen_schemas.frames import CONTEXT_FIELDS
+from sincewhen_schemas.frames import CONTEXT_FIELDS, Frames
 from sincewhen_schemas.messages import Activation, Detection, Incident
 
+T = TypeVar("T")
 _TIME = pa.timestamp("ns", tz="UTC")
 _FLOATS = pa.map_(pa.string(), pa.float32())
 _TEXTS = pa.map_(pa.string(), pa.string())
@@ -21,10 +23,10 @@ _TEXTS = pa.map_(pa.string(), pa.string())
 def write_outputs(connection: Connection, outputs: Outputs) -> None:
     """Write all rows of `outputs`. Raises StoreUnavailable; writing the same again is safe."""
     if outputs.batches:
-        connection.insert("frames", pa.concat_tables([_frames(batch) for batch in outputs.batches]))
-        layers = [_layer(batch, *layer) for batch in outputs.batches for layer in enumerate(batch.frames.layers)]
-        if any(table.num_rows for table in layers):
-            connection.insert("embeddings", pa.concat_tables(layers))
+        connection.insert("frames", _frames(outputs.batches))
+        embeddings = _embeddings(outputs.batches)
+        if embeddings.num_rows:
+            connection.insert("embeddings", embeddings)
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
     _write_charts(connection, outputs)
@@ -149,61 +151,97 @@ def _window(items: Sequence[Detection] | Sequence[Incident]) -> dict[str, Any]:
     }
 
 
-def _frames(batch: ScoredBatch) -> pa.Table:
-    frames, n = batch.frames, batch.frames.n
-    unknown = [""] * n
-    context = {name: list(frames.context.get(name, unknown)) for name in CONTEXT_FIELDS}
-    materials = [f"{material}/{supplier}" for material, supplier in frames.material_lots]
-    scores = [] if frames.class_scores is None else list(frames.class_scores.T)
+def _frames(batches: Sequence[ScoredBatch]) -> pa.Table:
+    """One row a frame. All batches become one table: it costs what a table costs, not what its rows do."""
+    frames = [batch.frames for batch in batches]
+    unknown = [[""] * item.n for item in frames]
+    no_confidence = [np.full(item.n, np.nan, np.float32) for item in frames]
     columns: dict[str, Any] = {
-        **_identity(batch),
-        "log_offset": pa.array(np.full(n, batch.offset), pa.uint64()),
-        "purpose": [frames.purpose] * n,
-        "model_name": [frames.model_name] * n,
-        "model_version": [frames.model_version] * n,
-        "state": [batch.state] * n,
-        "shift": list(batch.shift),
-        **context,
-        "material_lots": _maps(materials, list(frames.material_lots.values()), n, _TEXTS),
-        "attributes": _maps(list(frames.attributes), list(frames.attributes.values()), n, _TEXTS),
-        "decision": unknown if frames.decision is None else list(frames.decision),
-        "confidence": np.full(n, np.nan, np.float32) if frames.confidence is None else frames.confidence,
-        "class_scores": _maps(list(frames.classes), scores, n, _FLOATS),
-        "evidence_key": unknown if frames.evidence_key is None else list(frames.evidence_key),
-        "factors": _maps(list(frames.factors), list(frames.factors.values()), n, _FLOATS),
-        "signals": _maps(list(frames.signals), list(frames.signals.values()), n, _FLOATS),
-        "ln_z": _maps(list(batch.ln_z), list(batch.ln_z.values()), n, _FLOATS),
+        **_identity(batches),
+        "log_offset": pa.array(_each(batches, [batch.offset for batch in batches]), pa.uint64()),
+        "purpose": _each(batches, [item.purpose for item in frames]),
+        "model_name": _each(batches, [item.model_name for item in frames]),
+        "model_version": _each(batches, [item.model_version for item in frames]),
+        "state": _each(batches, [batch.state for batch in batches]),
+        "shift": _rows([batch.shift for batch in batches]),
+        **{name: _rows(_known([item.context.get(name) for item in frames], unknown)) for name in CONTEXT_FIELDS},
+        "material_lots": _maps([_materials(item) for item in frames], _TEXTS),
+        "attributes": _maps([(item.n, item.attributes) for item in frames], _TEXTS),
+        "decision": _rows(_known([item.decision for item in frames], unknown)),
+        "confidence": np.concatenate(_known([item.confidence for item in frames], no_confidence)),
+        "class_scores": _maps([_class_scores(item) for item in frames], _FLOATS),
+        "evidence_key": _rows(_known([item.evidence_key for item in frames], unknown)),
+        "factors": _maps([(item.n, item.factors) for item in frames], _FLOATS),
+        "signals": _maps([(item.n, item.signals) for item in frames], _FLOATS),
+        "ln_z": _maps([(batch.frames.n, batch.ln_z) for batch in batches], _FLOATS),
     }
     return pa.table(columns)
 
 
-def _layer(batch: ScoredBatch, place: int, layer: str) -> pa.Table:
-    frames = batch.frames
-    rows = np.flatnonzero(frames.present.get(layer, np.ones(frames.n, bool)) & (batch.embeddings != ""))
-    values = np.ascontiguousarray(frames.layers[layer], "<f2")
-    table = pa.table(_identity(batch)).take(pa.array(rows))
-    table = table.append_column("layer", pa.array([layer] * len(rows)))
-    table = table.append_column("place", pa.array([place] * len(rows), pa.uint8()))
-    table = table.append_column("model_version", pa.array([frames.model_version] * len(rows)))
-    table = table.append_column("sampled", pa.array((batch.embeddings[rows] == "sampled").astype(bool)))
-    return table.append_column("values", pa.array([values[row].tobytes() for row in rows], pa.binary()))
+def _embeddings(batches: Sequence[ScoredBatch]) -> pa.Table:
+    """One row a frame and layer that it has, of the frames whose embeddings are kept."""
+    tables = []
+    for place in range(max(len(batch.frames.layers) for batch in batches)):
+        some = [batch for batch in batches if len(batch.frames.layers) > place]
+        names = [[*batch.frames.layers][place] for batch in some]
+        kept = [_kept(batch, name) for batch, name in zip(some, names, strict=True)]
+        layers = [batch.frames.layers[name][rows] for batch, name, rows in zip(some, names, kept, strict=True)]
+        columns: dict[str, Any] = {
+            **_identity(some),
+            "layer": _each(some, names),
+            "place": pa.array(_each(some, [place] * len(some)), pa.uint8()),
+            "model_version": _each(some, [batch.frames.model_version for batch in some]),
+            "sampled": [value == "sampled" for value in _rows([batch.embeddings for batch in some])],
+        }
+        table = pa.table(columns).filter(pa.array(np.concatenate(kept)))
+        values = pa.array([row.tobytes() for layer in layers for row in layer.astype("<f2")], pa.binary())
+        tables.append(table.append_column("values", values))
+    return pa.concat_tables(tables)
 
 
-def _identity(batch: ScoredBatch) -> dict[str, Any]:
-    frames, n = batch.frames, batch.frames.n
+def _kept(batch: ScoredBatch, layer: str) -> NDArray[np.bool_]:
+    return np.asarray(batch.frames.present.get(layer, True) & (batch.embeddings != ""), bool)
+
+
+def _identity(batches: Sequence[ScoredBatch]) -> dict[str, Any]:
+    frames = [batch.frames for batch in batches]
     return {
-        "station_id": [frames.station_id] * n,
-        "view": [frames.view] * n,
-        "captured_at": pa.array(frames.captured_at_ns, _TIME),
-        "received_at": pa.array(np.full(n, batch.appended_at_ns), _TIME),
-        "agent_id": [frames.agent_id] * n,
-        "boot_id": [frames.boot_id] * n,
-        "seq": pa.array(np.arange(frames.first_seq, frames.first_seq + n), pa.uint64()),
+        "station_id": _each(batches, [item.station_id for item in frames]),
+        "view": _each(batches, [item.view for item in frames]),
+        "captured_at": pa.array(np.concatenate([item.captured_at_ns for item in frames]), _TIME),
+        "received_at": pa.array(_each(batches, [batch.appended_at_ns for batch in batches]), _TIME),
+        "agent_id": _each(batches, [item.agent_id for item in frames]),
+        "boot_id": _each(batches, [item.boot_id for item in frames]),
+        "seq": pa.array(np.concatenate([item.first_seq + np.arange(item.n) for item in frames]), pa.uint64()),
     }
 
 
-def _maps(names: list[str], columns: list[Any], n: int, kind: pa.DataType) -> pa.Array:
-    """N maps name → value, one a frame."""
-    offsets = pa.array(np.arange(n + 1) * len(names), pa.int32())
-    flat = np.stack(columns, axis=1).ravel().tolist() if columns else []
-    return pa.MapArray.from_arrays(offsets, pa.array(names * n, pa.string()), pa.array(flat, kind.item_type))
+def _each(batches: Sequence[ScoredBatch], values: Sequence[T]) -> list[T]:
+    """A batch's value for each of its frames."""
+    return [value for batch, value in zip(batches, values, strict=True) for _ in range(batch.frames.n)]
+
+
+def _rows(columns: Iterable[Iterable[Any]]) -> list[Any]:
+    return [value for column in columns for value in column]
+
+
+def _known(columns: Sequence[T | None], else_: Sequence[T]) -> list[T]:
+    return [other if column is None else column for column, other in zip(columns, else_, strict=True)]
+
+
+def _materials(frames: Frames) -> tuple[int, dict[str, Any]]:
+    return frames.n, {f"{name}/{supplier}": lots for (name, supplier), lots in frames.material_lots.items()}
+
+
+def _class_scores(frames: Frames) -> tuple[int, dict[str, Any]]:
+    scores = () if frames.class_scores is None else frames.class_scores.T
+    return frames.n, dict(zip(frames.classes, scores, strict=False))
+
+
+def _maps(batches: Sequence[tuple[int, Mapping[str, Any]]], kind: pa.DataType) -> pa.Array:
+    """A map name → value for each frame of batches: n frames, and columns (n,) by name."""
+    sizes = np.concatenate([np.full(n, len(columns)) for n, columns in batches])
+    keys = [name for n, columns in batches for name in [*columns] * n]
+    values = [np.stack([*columns.values()], axis=1).ravel().tolist() for _, columns in batches if columns]
+    offsets = pa.array(np.concatenate([[0], np.cumsum(sizes)]), pa.int32())
+    return pa.MapArray.from_arrays(offsets, pa.array(keys, pa.string()), pa.array(_rows(values), kind.item_type))
