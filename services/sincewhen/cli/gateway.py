@@ -51,7 +51,7 @@ def gateway(
             f"beyond 127.0.0.1 tokens travel with TLS only; got --host {host}: name --tls-cert and --tls-key, or put a "
             "proxy with TLS before it"
         )
-    settings, plant = begin(config)
+    settings, plant = begin(config, "gateway")
     producer = new_producer(settings.kafka, ANSWER_S)
     served = uvicorn.Config(
         make_gateway(KafkaIntake(settings.kafka, plant, producer), known),
