@@ -95,8 +95,7 @@ def test_a_certificate_that_has_expired_is_told_by_all_and_loses_nothing(stack: 
     until(lambda: stack.tells(f"the certificate of {broker.secure_servers} has expired: renew it"))
     assert not stack.has_all()
     broker.restart()
-    until(stack.has_all)
-    assert not stack.ended()
+    stack.watched_until(stack.has_all)
 
 
 def test_a_wrong_password_is_told_and_corrected_in_its_file_it_is_taken(stack: Secured) -> None:
