@@ -48,7 +48,7 @@ def problem_of(error: BaseException, kafka: KafkaSettings, topic: str = "", oper
 def not_served(kafka: KafkaSettings) -> str:
     """The broker takes connections, TLS included, and then does not serve this client."""
     if kafka.user:
-        return _not_let_in(kafka)
+        return f"{_not_let_in(kafka)}; where these are right, the broker is too busy to answer in time"
     if kafka.security == "tls":
         return (
             f"{kafka.servers} takes the TLS connection and serves nobody without a user: set kafka.user and a password"
