@@ -14,14 +14,17 @@ _UNKNOWN_AUTHORITY = {18, 19, 20, 21}
 
 def problem_of(error: BaseException, kafka: KafkaSettings, topic: str = "", operation: str = "Write") -> str:
     """One sentence; `operation` is what the client was to do with `topic`."""
-    who = f"User:{kafka.user}" if kafka.user else "User:ANONYMOUS (no kafka.user is set)"
+    who = _who(kafka)
+    if isinstance(error.args[0] if error.args else None, set):
+        topic = ", ".join(sorted(error.args[0]))  # those that it is about
     said = _ssl_problem(error, kafka) if isinstance(error, ssl.SSLError) else ""
     too_few = f"too few brokers hold topic {topic} (min.insync.replicas): start the others"
     by_name = {
         "SaslAuthenticationFailedError": _not_let_in(kafka),
         "AuthenticationFailedError": _not_let_in(kafka),
         "UnsupportedSaslMechanismError": f"the broker takes no {kafka.sasl}: set kafka.sasl to what it takes",
-        "TopicAuthorizationFailedError": f"{who} may not {operation} topic {topic}: {_way_in(kafka, operation)}",
+        "TopicAuthorizationFailedError": not_allowed(kafka, f"{operation} topic {topic}", operation),
+        "GroupAuthorizationFailedError": not_allowed(kafka, "Read its consumer group"),
         "ClusterAuthorizationFailedError": f"{who} may not manage the cluster: give it as {who} the rights of an "
         "administrator, or name another kafka.user",
         "UnknownTopicOrPartitionError": f"the broker has no topic {topic}: make it with sincewhen topics apply",
@@ -45,7 +48,7 @@ def problem_of(error: BaseException, kafka: KafkaSettings, topic: str = "", oper
 def not_served(kafka: KafkaSettings) -> str:
     """The broker takes connections, TLS included, and then does not serve this client."""
     if kafka.user:
-        return _not_let_in(kafka)
+        return f"{_not_let_in(kafka)}; where these are right, the broker is too busy to answer in time"
     if kafka.security == "tls":
         return (
             f"{kafka.servers} takes the TLS connection and serves nobody without a user: set kafka.user and a password"
@@ -56,6 +59,15 @@ def not_served(kafka: KafkaSettings) -> str:
     )
 
 
+def not_allowed(kafka: KafkaSettings, what: str, operation: str = "Read") -> str:
+    """`what` it may not do, in words."""
+    return f"{_who(kafka)} may not {what}: {_way_in(kafka, operation)}"
+
+
+def _who(kafka: KafkaSettings) -> str:
+    return f"User:{kafka.user}" if kafka.user else "User:ANONYMOUS (no kafka.user is set)"
+
+
 def _not_let_in(kafka: KafkaSettings) -> str:
     return (
         f"the broker does not let kafka.user {kafka.user!r} in with {kafka.sasl}: correct user, kafka.password_file or "
@@ -64,8 +76,10 @@ def _not_let_in(kafka: KafkaSettings) -> str:
 
 
 def _way_in(kafka: KafkaSettings, operation: str) -> str:
-    if operation in {"Write", "Read"} and kafka.user:
-        return f"sincewhen topics apply --agent {kafka.user} lets an edge agent do it, kafka-acls any other user"
+    if not kafka.user:
+        return "set kafka.user and a password"
+    if operation in {"Write", "Read"}:
+        return f"sincewhen topics apply --agent {kafka.user} lets an edge agent do it, --service {kafka.user} a service"
     return "name an administrator's user in kafka.user"
 
 

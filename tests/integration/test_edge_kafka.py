@@ -31,8 +31,9 @@ from kafka.admin import (
 )
 
 from sincewhen.ingest.decode import decode
-from sincewhen.log.cards import cards, rules_of_agents
+from sincewhen.log.cards import cards
 from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.rights import AGENT, rights_of
 from sincewhen_edge.publish import publisher as publishing
 from sincewhen_edge.publish.kafka import KafkaWay
 from sincewhen_edge.publish.publisher import Publisher
@@ -164,7 +165,7 @@ def test_a_user_that_is_not_known_or_may_not_write_is_told_and_sending_goes_on_o
     admin.close()
     assert spool.depth().records == len(sent)
     with Cluster(topics.settings()) as cluster:
-        cluster.allow(user, rules_of_agents(cards()))
+        cluster.allow(user, rights_of(AGENT, cards()))
     assert publisher.drain(UNTIL_S)
     assert topics.frames_of(station) == sent
     assert publisher.refused == 0
@@ -174,7 +175,7 @@ def test_a_broker_whose_certificate_is_not_right_is_told_and_sending_goes_on_onc
     topics: Kafka, spool: Spool, station: str, started: Callable[[KafkaSettings], Publisher]
 ) -> None:
     with Cluster(topics.settings()) as cluster:
-        cluster.allow("agent", rules_of_agents(cards()))
+        cluster.allow("agent", rights_of(AGENT, cards()))
     publisher = started(topics.settings("agent"))
     sent = put(spool, station, range(3))
     assert publisher.drain(UNTIL_S)
@@ -230,7 +231,7 @@ def test_a_topic_that_is_missing_or_takes_less_is_told_and_nothing_is_lost(
 
 def test_an_agents_user_may_write_frames_and_evidence_read_requests_and_do_nothing_else(topics: Kafka) -> None:
     with Cluster(topics.settings()) as cluster:
-        cluster.allow("agent", rules_of_agents(cards()))
+        cluster.allow("agent", rights_of(AGENT, cards()))
     options = topics.settings("agent").client_options()
     producer = KafkaProducer(**options, enable_idempotence=False, max_block_ms=10_000)
     for topic in ("frames", "evidence"):

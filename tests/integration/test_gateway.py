@@ -9,24 +9,31 @@ import httpx
 import numpy as np
 import pytest
 
+from sincewhen.log.cards import cards
+from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.rights import rights_of
 from sincewhen_edge.publish.http import HttpWay
 from sincewhen_edge.publish.publisher import Publisher
 from sincewhen_edge.spool import Spool
 from sincewhen_schemas.encode import encode_frames, encode_upload
-from sincewhen_testing.kafka import Kafka
+from sincewhen_testing.kafka import SERVICE, Kafka
 from sincewhen_testing.server import Server
-from sincewhen_testing.spooled import put, until
+from sincewhen_testing.spooled import UNTIL_S, put, until
 from sincewhen_testing.station import activation, frames_of
 
 
 class Gateway(Server):
     command, ready = "gateway", "/healthz"
 
-    def __init__(self, folder: Path, kafka: Kafka, *options: str) -> None:
+    def __init__(self, folder: Path, kafka: Kafka, *options: str, user: str = "") -> None:
         super().__init__(folder, *options)
         folder.mkdir(exist_ok=True)
         config = folder / "sincewhen.toml"
-        config.write_text(f'[kafka]\nservers = "{kafka.servers}"\nsecurity = "plaintext"\n')
+        told = kafka.settings(user)
+        (folder / "password").write_text(told.password)
+        secured = f'user = "{user}"\nca_file = "{told.ca_file}"\npassword_file = "{folder / "password"}"\n'
+        head = f'[kafka]\nservers = "{told.servers}"\nsecurity = "{told.security}"\n'
+        config.write_text(head + (secured if user else ""))
         self.agents = folder / "agents.toml"
         self.line = [sys.executable, "-m", "sincewhen.cli", "gateway", "--agents", str(self.agents)]
         self.rest = ["--config", str(config), "--port", str(self.port), *options]
@@ -116,6 +123,32 @@ def test_while_the_broker_is_away_the_agent_keeps_its_records_and_sends_them_aft
         kafka.resume()
         publisher.stop(20)
     assert list(dict.fromkeys(kafka.frames_of(station))) == sent
+
+
+def test_a_right_that_is_taken_away_is_told_to_the_agent_who_keeps_its_records(
+    tmp_path: Path, kafka: Kafka, station: str, spool: Spool
+) -> None:
+    kafka.has_frames()
+    rights = rights_of("gateway", cards())
+    with Cluster(kafka.settings()) as cluster:
+        cluster.allow(SERVICE, rights)
+        with Gateway(tmp_path / "gateway", kafka, user=SERVICE) as gateway:
+            way = HttpWay(gateway.url, gateway.agent(station))
+            publisher = Publisher(spool, lambda: way)
+            publisher.start()
+            try:
+                sent = put(spool, station, range(3))
+                assert publisher.drain(UNTIL_S)
+                kafka.forbid(SERVICE, rights)
+                sent += put(spool, station, range(3, 6))
+                until(lambda: f"User:{SERVICE} may not Write topic frames" in publisher.problem)
+                assert spool.depth().records == 3
+                cluster.allow(SERVICE, rights)
+                assert publisher.drain(UNTIL_S)
+            finally:
+                publisher.stop(20)
+        kafka.forbid(SERVICE, rights)
+    assert kafka.frames_of(station) == sent
 
 
 def test_beyond_this_machine_it_listens_with_tls_only(

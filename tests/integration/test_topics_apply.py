@@ -10,6 +10,7 @@ from kafka.admin import KafkaAdminClient
 from sincewhen.cli.topics import topics
 from sincewhen.log.cards import TopicCard, cards
 from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.rights import AGENT, SERVICES, Right, rights_of
 from sincewhen_testing.kafka import USERS, Kafka
 
 NAMES = [card.name for card in cards()]
@@ -38,6 +39,10 @@ def plain(kafka: Kafka, tmp_path: Path) -> Path:
 def applied(file: Path, *options: str, password: str = "") -> Result:
     environment = {"SINCEWHEN_KAFKA_PASSWORD": password}
     return CliRunner().invoke(topics, ["apply", "--kafka", str(file), *options], env=environment)
+
+
+def topic(name: str, operation: str) -> Right:
+    return Right("topic", name, operation)
 
 
 def differs_not(cluster: Cluster, card: TopicCard) -> bool:
@@ -91,15 +96,32 @@ def test_what_loses_nothing_is_changed_and_what_would_lose_records_is_told_and_l
 def test_an_agents_user_may_write_frames_and_evidence_read_requests_and_nothing_else(
     cluster: Cluster, plain: Path
 ) -> None:
-    wanted = {("frames", "WRITE"), ("evidence", "WRITE"), ("evidence-requests", "READ")}
+    wanted = {topic("frames", "WRITE"), topic("evidence", "WRITE"), topic("evidence-requests", "READ")}
     assert applied(plain, "--agent", "line7", "--dry-run").exit_code == 0
-    assert cluster.rules("line7") == set()
-    assert "User:line7: allowed to write frames" in applied(plain, "--agent", "line7").output
-    assert cluster.rules("line7") == wanted
-    cluster.allow("line7", [("state", "WRITE")])
+    assert cluster.rights("line7") == set()
+    assert "User:line7: allowed to Write topic frames" in applied(plain, "--agent", "line7").output
+    assert cluster.rights("line7") == wanted == rights_of(AGENT, cards())
+    cluster.allow("line7", [topic("state", "WRITE"), Right("cluster", "kafka-cluster", "CLUSTER_ACTION")])
     told = applied(plain, "--agent", "line7")
     assert told.exit_code == 1
-    assert "User:line7 may write state too, which no agent needs: kafka-acls --remove" in told.output
+    assert "User:line7 may Write topic state too, which it does not need: kafka-acls --remove" in told.output
+    assert "--allow-principal 'User:line7' --operation Write --topic 'state'" in told.output
+    assert "--operation ClusterAction --cluster" in told.output
+
+
+def test_a_services_user_may_do_what_the_cards_say_of_its_process_or_of_all_and_nothing_else(
+    cluster: Cluster, plain: Path
+) -> None:
+    assert applied(plain, "--service", "plant", "--service", "gateway=dmz").exit_code == 0
+    assert cluster.rights("dmz") == {topic("frames", "WRITE")}
+    assert cluster.rights("plant") == {right for service in SERVICES for right in rights_of(service, cards())}
+    assert Right("group", "sincewhen-writer", "READ") in cluster.rights("plant")
+    assert applied(plain, "--agent", "dmz", "--service", "gateway=dmz").exit_code == 0  # what it needs as either
+    less = applied(plain, "--service", "writer=plant")
+    assert less.exit_code == 1
+    assert "User:plant may Read group sincewhen-processor too" in less.output
+    wrong = applied(plain, "--service", "gatway=dmz")
+    assert (wrong.exit_code, "got gatway=dmz: correct the process" in wrong.output) == (2, True)
 
 
 def test_who_may_not_or_cannot_is_told_what_to_do(kafka: Kafka, tmp_path: Path) -> None:

@@ -1,22 +1,32 @@
 """A real Kafka broker for tests: a plaintext listener for everything, a TLS one for users with access rules."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import msgspec
+from kafka.admin import (
+    ACLFilter,
+    ACLOperation,
+    ACLPermissionType,
+    ACLResourcePatternType,
+    KafkaAdminClient,
+    ResourcePatternFilter,
+    ResourceType,
+)
 
 from sincewhen.log.cards import cards
 from sincewhen.log.kafka import records
 from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.rights import Right
 from sincewhen.stack.broker import Broker, Ports, Secure
 from sincewhen.stack.ports import free_port
 from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
 from sincewhen_testing import needs
 from sincewhen_testing.certificates import Authority
 
-ADMIN = "admin"  # a superuser
-USERS = (("agent", "agent's secret"), ("other", "other's secret"), (ADMIN, "admin's secret"))
+SERVICE = "service"
+USERS = (("agent", "agent's secret"), ("other", "other's secret"), (SERVICE, "service's secret"))
 
 
 class Kafka(Broker):
@@ -51,6 +61,23 @@ class Kafka(Broker):
         (card,) = (card for card in cards() if card.name == FRAMES_TOPIC)
         found = records(self.settings(), FRAMES_TOPIC, range(card.partitions))
         return [record.value for record in found if record.key == station]
+
+    def forbid(self, user: str, rights: Iterable[Right]) -> None:
+        """Take rights away."""
+        admin = KafkaAdminClient(**self.settings().client_options())
+        admin.delete_acls(
+            [
+                ACLFilter(
+                    f"User:{user}",
+                    None,
+                    ACLOperation[right.operation],
+                    ACLPermissionType.ANY,
+                    ResourcePatternFilter(ResourceType[right.kind.upper()], right.name, ACLResourcePatternType.LITERAL),
+                )
+                for right in rights
+            ]
+        )
+        admin.close()
 
     def restart(self, certificate: Path | None = None) -> None:
         """With another certificate; None: the right one."""

@@ -8,9 +8,9 @@ from typing import Self
 from kafka import KafkaProducer, TopicPartition
 from kafka.admin import KafkaAdminClient
 
-from sincewhen.backend.kafka import PROCESSORS
 from sincewhen.log.kafka import KafkaStates, new_consumer, new_producer
 from sincewhen.log.kafka_bodies import KafkaBodies
+from sincewhen.log.rights import CORRELATORS, PROCESSORS, WRITERS
 from sincewhen.processor.app import BARRIER_S
 from sincewhen.processor.kept import KeptProfiles
 from sincewhen.stack.broker import Broker, Ports
@@ -20,20 +20,20 @@ from sincewhen.store import read
 from sincewhen.store.connect import Connection, Server
 from sincewhen_schemas.messages import Incident
 from sincewhen_testing import needs
-from sincewhen_testing.kafka import ADMIN, Kafka
+from sincewhen_testing.kafka import SERVICE, Kafka
 from sincewhen_testing.server import Api
 
 _SETTLE_S = 120.0
 _TOPICS = ("frames", "scores", "findings", "detections", "incidents")
 READ = {
     PROCESSORS: ("frames",),
-    "sincewhen-correlator": ("findings",),
-    "sincewhen-writer": ("scores", "findings", "detections", "incidents"),
+    CORRELATORS: ("findings",),
+    WRITERS: ("scores", "findings", "detections", "incidents"),
 }
 
 
 class StackUnderTest(Stack, Api):
-    """mutant: what the processors lack (mutants.py). secure: a broker that all reach by TLS, as its administrator."""
+    """mutant: what the processors lack (mutants.py). secure: a broker that all reach by TLS, as SERVICE."""
 
     def __init__(
         self, folder: Path, processors: int = 2, options: str = "", mutant: str = "", secure: Kafka | None = None
@@ -41,7 +41,7 @@ class StackUnderTest(Stack, Api):
         needs.kafka()
         self._mutant = mutant
         broker = secure or Broker(folder / "broker", Ports(free_port(), free_port()))
-        kafka = secure.settings(ADMIN) if secure else None
+        kafka = secure.settings(SERVICE) if secure else None
         super().__init__(folder, broker, processors=processors, options=options, kafka=kafka)
         if mutant:
             self.environment = {"PYTHONPATH": str(Path(__file__).resolve().parents[1])}

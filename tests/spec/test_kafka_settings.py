@@ -8,7 +8,7 @@ import kafka.errors as errors  # noqa: PLR0402 - a name of its own beside the pa
 import pytest
 
 from sincewhen_schemas.kafka import KafkaSettings, KafkaSettingsError, loaded
-from sincewhen_schemas.kafka_problem import not_served, problem_of
+from sincewhen_schemas.kafka_problem import not_allowed, not_served, problem_of
 
 FIXTURES = Path(__file__).parent / "kafka_fixtures"
 PASSWORD = {"SINCEWHEN_KAFKA_PASSWORD": "secret"}
@@ -105,6 +105,8 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
             errors.TopicAuthorizationFailedError("frames"),
             "may not Write topic frames: sincewhen topics apply --agent line1",
         ),
+        (errors.TopicAuthorizationFailedError({"scores", "findings"}), "may not Write topic findings, scores: "),
+        (errors.GroupAuthorizationFailedError("sincewhen-writer"), "may not Read its consumer group: sincewhen topics"),
         (errors.ClusterAuthorizationFailedError(), "User:line1 may not manage the cluster"),
         (errors.UnknownTopicOrPartitionError(), "no topic frames: make it with sincewhen topics apply"),
         (errors.NotEnoughReplicasError(), "min.insync.replicas"),
@@ -126,6 +128,13 @@ def certificate(code: int) -> ssl.SSLCertVerificationError:
 def test_a_failure_says_what_to_do(error: BaseException, way_out: str) -> None:
     kafka = KafkaSettings(servers="kafka1:9093", security="tls", user="line1")
     assert way_out in problem_of(error, kafka, "frames")
+
+
+def test_who_comes_in_without_a_user_is_told_to_name_one() -> None:
+    kafka = KafkaSettings(servers="a:1", security="plaintext")
+    assert "no kafka.user is set) may not Read topic x: set kafka.user and a password" in not_allowed(
+        kafka, "Read topic x"
+    )
 
 
 def test_a_broker_that_serves_not_says_what_is_probably_missing() -> None:

@@ -17,13 +17,13 @@ from sincewhen.backend.board import Board
 from sincewhen.ingest.decode import decode
 from sincewhen.log.kafka import asking, new_consumer
 from sincewhen.log.log import LogUnavailable
+from sincewhen.log.rights import PROCESSORS
 from sincewhen.plant import Plant
 from sincewhen_schemas.invalid import InvalidFrame
 from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
 from sincewhen_schemas.messages import GroupStatus, Heard, Incident, StationStatus
 
 STATIONS, GROUPS, INCIDENTS = "stations", "groups", "incidents"
-PROCESSORS = "sincewhen-processor"  # their consumer group
 ANSWER_S = 20.0  # an agent waits for 30; what Kafka takes later comes twice, and is counted once
 _POLL_MS, _UNWELL_S, _LAG_EVERY_S = 200, 1.0, 2.0
 _HEARD, _GROUP = msgspec.json.Decoder(Heard), msgspec.json.Decoder(GroupStatus)

@@ -29,7 +29,7 @@ from sincewhen.store.connect import StoreUnavailable
 @click.option("--port", type=click.IntRange(1, 65535), default=8099, show_default=True)
 def console(config: Path, data: Path, port: int) -> None:
     """Serve pages and API on 127.0.0.1 until SIGTERM or Ctrl-C."""
-    settings, plant = begin(config)
+    settings, plant = begin(config, "console")
     producer = new_producer(settings.kafka, ANSWER_S)
     known = KafkaKnown(settings.kafka, plant)
     try:

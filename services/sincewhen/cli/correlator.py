@@ -17,7 +17,7 @@ from sincewhen.log.kafka_outlet import KafkaOutlet
 @click.option("--config", type=FILE, required=True, help="TOML of all processes: [kafka], plant, [alertmanager], ...")
 def correlator(config: Path) -> None:
     """Take sites, as many as its share of the group, until SIGTERM or Ctrl-C."""
-    settings, plant = begin(config)
+    settings, plant = begin(config, "correlator")
     producer = new_producer(settings.kafka)
     one = CorrelatorProcess(
         settings.kafka,

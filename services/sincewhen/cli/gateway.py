@@ -45,7 +45,7 @@ def gateway(
         raise click.UsageError(str(error)) from error
     if config is None:
         raise click.UsageError("the gateway needs --config: the TOML with the [kafka] table")
-    settings, plant = begin(config)
+    settings, plant = begin(config, "gateway")
     producer = new_producer(settings.kafka, ANSWER_S)
     served = uvicorn.Config(
         make_gateway(KafkaIntake(settings.kafka, plant, producer), known),

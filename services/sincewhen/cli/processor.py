@@ -6,12 +6,12 @@ from pathlib import Path
 import click
 import faust
 
-from sincewhen.backend.kafka import PROCESSORS
 from sincewhen.cli.served import begin
 from sincewhen.cli.settings import FILE
 from sincewhen.log.kafka import KafkaStates, new_producer
 from sincewhen.log.kafka_bodies import KafkaBodies
 from sincewhen.log.kafka_outlet import KafkaOutlet
+from sincewhen.log.rights import PROCESSORS
 from sincewhen.processor.app import Processor, make_app
 from sincewhen.processor.kept import KeptProfiles
 from sincewhen.processor.pipeline import Pipeline
@@ -24,7 +24,7 @@ from sincewhen_schemas.kafka import FRAMES_TOPIC
 @click.option("--port", type=click.IntRange(1, 65535), default=6066, show_default=True, help="Of its web server.")
 def processor(config: Path, port: int) -> None:
     """Take partitions of the topic frames, as many as its share of the group, until SIGTERM or Ctrl-C."""
-    settings, plant = begin(config)
+    settings, plant = begin(config, "processor")
     producer = new_producer(settings.kafka)
     profiles = KeptProfiles(KafkaBodies(settings.kafka, producer, "profiles"))
     states = KafkaStates(settings.kafka, producer, FRAMES_TOPIC, "state")

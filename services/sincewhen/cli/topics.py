@@ -2,12 +2,14 @@
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 import click
 
-from sincewhen.log.cards import TopicCard, cards, planned, rules_of_agents
+from sincewhen.log.cards import TopicCard, cards, planned
 from sincewhen.log.kafka_admin import Cluster, KafkaUnavailable
+from sincewhen.log.rights import AGENT, SERVICES, Right, rights_of
 from sincewhen_edge.publish.reach import reached
 from sincewhen_edge.settings import read_text
 from sincewhen_schemas.kafka import KafkaSettings, KafkaSettingsError, loaded
@@ -33,16 +35,32 @@ def topics() -> None:
     "--replicas", type=click.IntRange(1, 7), help=f"Default: {_REPLICAS}, or all brokers where there are less."
 )
 @click.option("--agent", "agents", multiple=True, metavar="USER", help="Let this user do what an edge agent does.")
+@click.option(
+    "--service",
+    "services",
+    multiple=True,
+    metavar="[PROCESS=]USER",
+    help=f"Let this user do what that process does ({', '.join(SERVICES)}); without PROCESS, what all of them do.",
+)
 @click.option("--shorten-retention", is_flag=True, help="Delete records that are older than the card keeps.")
 @click.option("--dry-run", is_flag=True, help="Say what would be done, and do nothing.")
-def apply(file: Path, *, replicas: int | None, agents: tuple[str, ...], shorten_retention: bool, dry_run: bool) -> None:
+def apply(
+    file: Path,
+    *,
+    replicas: int | None,
+    agents: tuple[str, ...],
+    services: tuple[str, ...],
+    shorten_retention: bool,
+    dry_run: bool,
+) -> None:
     """Make the topics that are missing, and change what loses nothing; say what differs and is left as it is.
 
     Exit code 1 where something differs, or the broker does not answer; again is always safe.
     """
+    wanted = _wanted(agents, services)
     try:
         settings = loaded(str(file), os.environ, read_text)
-        differences = _applied(settings, replicas, agents, shorten=shorten_retention, dry_run=dry_run)
+        differences = _applied(settings, replicas, wanted, shorten=shorten_retention, dry_run=dry_run)
     except KafkaSettingsError as error:
         raise click.UsageError(str(error)) from error
     except KafkaUnavailable as error:
@@ -54,18 +72,37 @@ def apply(file: Path, *, replicas: int | None, agents: tuple[str, ...], shorten_
     sys.exit(1 if differences else 0)
 
 
+def _wanted(agents: tuple[str, ...], services: tuple[str, ...]) -> dict[str, set[Right]]:
+    """What each user is to be allowed."""
+    wanted: dict[str, set[Right]] = {}
+    named = [(user, (AGENT,)) for user in agents] + [_service(service) for service in services]
+    for user, processes in named:
+        wanted.setdefault(user, set()).update(*(rights_of(process, cards()) for process in processes))
+    return wanted
+
+
+def _service(service: str) -> tuple[str, tuple[str, ...]]:
+    """User and processes."""
+    process, named, user = service.rpartition("=")
+    if named and process not in SERVICES:
+        raise click.UsageError(
+            f"--service is PROCESS=USER or USER, of {', '.join(SERVICES)}; got {service}: correct the process"
+        )
+    return user, (process,) if named else SERVICES
+
+
 def _applied(
-    settings: KafkaSettings, replicas: int | None, agents: tuple[str, ...], *, shorten: bool, dry_run: bool
+    settings: KafkaSettings, replicas: int | None, users: Mapping[str, set[Right]], *, shorten: bool, dry_run: bool
 ) -> list[str]:
     """What differs and is left."""
     reached(settings)
     differences: list[str] = []
     with Cluster(settings) as cluster:
-        wanted = replicas or min(_REPLICAS, cluster.brokers())
+        copies = replicas or min(_REPLICAS, cluster.brokers())
         for card in cards():
-            differences += _topic(cluster, card, wanted, shorten=shorten, dry_run=dry_run)
-        for user in agents:
-            differences += _agent(cluster, user, dry_run=dry_run)
+            differences += _topic(cluster, card, copies, shorten=shorten, dry_run=dry_run)
+        for user, wanted in users.items():
+            differences += _user(cluster, user, wanted, dry_run=dry_run)
     return differences
 
 
@@ -88,16 +125,16 @@ def _topic(cluster: Cluster, card: TopicCard, replicas: int, *, shorten: bool, d
     return plan.differences
 
 
-def _agent(cluster: Cluster, user: str, *, dry_run: bool) -> list[str]:
-    wanted, found = rules_of_agents(cards()), cluster.rules(user)
+def _user(cluster: Cluster, user: str, wanted: set[Right], *, dry_run: bool) -> list[str]:
+    found = cluster.rights(user)
     missing = sorted(wanted - found)
     would = "would be " if dry_run else ""
-    for topic, operation in missing:
-        click.echo(f"User:{user}: {would}allowed to {operation.lower()} {topic}")
+    for right in missing:
+        click.echo(f"User:{user}: {would}allowed to {right}")
     if missing and not dry_run:
         cluster.allow(user, missing)
     return [
-        f"User:{user} may {operation.lower()} {topic} too, which no agent needs: kafka-acls --remove --allow-principal "
-        f"'User:{user}' --operation {operation} --topic {topic}"
-        for topic, operation in sorted(found - wanted)
+        f"User:{user} may {right} too, which it does not need: kafka-acls --remove --allow-principal 'User:{user}' "
+        f"{right.acls_options}"
+        for right in sorted(found - wanted)
     ]

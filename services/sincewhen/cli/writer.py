@@ -16,7 +16,7 @@ from sincewhen.writer.app import WriterProcess
 @click.option("--config", type=FILE, required=True, help="TOML of all processes: [kafka], [store], plant, ...")
 def writer(config: Path) -> None:
     """Write until SIGTERM or Ctrl-C; while the store is down, wait."""
-    settings, plant = begin(config)
+    settings, plant = begin(config, "writer")
 
     def connect() -> Connection:
         connection = connection_of(settings.store)

@@ -17,6 +17,7 @@ from sincewhen.log.group import Hooks, Member
 from sincewhen.log.kafka_outlet import KafkaOutlet
 from sincewhen.log.log import LogRecord, LogUnavailable
 from sincewhen.log.partitions import Partitions, States
+from sincewhen.log.rights import CORRELATORS
 from sincewhen.plant import Plant
 from sincewhen.plant.places import site_of
 from sincewhen_schemas.kafka import KafkaSettings
@@ -55,7 +56,7 @@ class CorrelatorProcess:
     def run(self) -> None:
         """Until `stop`. Raises InDoubt."""
         hooks = Hooks(revoked=self._barrier, assigned=self._follow)
-        member = Member(self.kafka, "sincewhen-correlator", FINDINGS, self._partitions, hooks)
+        member = Member(self.kafka, CORRELATORS, FINDINGS, self._partitions, hooks)
         self.pager.start()
         try:
             while not self._stop.is_set():

@@ -4,7 +4,7 @@ Rules: what loses nothing is changed; what would lose records, or move keys to o
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -13,7 +13,6 @@ import msgspec
 import yaml
 
 DAY_MS = 24 * 60 * 60 * 1000
-EDGE = "edge agent"  # a writer or reader that is no service
 _COMPACT_SEGMENT_BYTES, _COMPACT_MS = 64 * 1024 * 1024, 10 * 60 * 1000
 _FLOORS = {"max.message.bytes", "min.insync.replicas"}  # the broker's may be higher
 
@@ -90,12 +89,6 @@ def planned(card: TopicCard, replicas: int, found: Found | None, *, shorten: boo
         else:
             change[name] = value
     return Plan(create=False, change=change, differences=tuple(differences))
-
-
-def rules_of_agents(all_cards: Sequence[TopicCard]) -> set[tuple[str, str]]:
-    """Topic and operation: all that a user who is an edge agent may do."""
-    writes = {(card.name, "WRITE") for card in all_cards if EDGE in card.written_by}
-    return writes | {(card.name, "READ") for card in all_cards if EDGE in card.read_by}
 
 
 def _loses(name: str, has: str, value: str) -> str:

@@ -20,6 +20,7 @@ from sincewhen_schemas.kafka_problem import problem_of
 ACK_S_MAX = 120.0
 _RECORD_BYTES_MAX = 8 * 1024 * 1024
 _POLL_MS = 500
+_RECONNECT_MS_MAX = 5_000  # a client's own 30 s are half of what `send` waits for a broker that is back
 
 
 @contextmanager
@@ -45,6 +46,7 @@ def new_producer(kafka: KafkaSettings, block_s: float = 60.0) -> KafkaProducer:
         max_in_flight_requests_per_connection=1,
         delivery_timeout_ms=int(ACK_S_MAX * 1000),
         max_block_ms=int(block_s * 1000),
+        reconnect_backoff_max_ms=_RECONNECT_MS_MAX,
         linger_ms=5,
         batch_size=256 * 1024,
         max_request_size=_RECORD_BYTES_MAX,
@@ -58,6 +60,7 @@ def new_consumer(kafka: KafkaSettings, **more: Any) -> KafkaConsumer:  # noqa: A
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         max_partition_fetch_bytes=_RECORD_BYTES_MAX,
+        reconnect_backoff_max_ms=_RECONNECT_MS_MAX,
         **more,
     )
 

@@ -3,7 +3,7 @@
 Every failure is KafkaUnavailable, in words that say what to do; nothing is tried again.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Self
 
@@ -24,8 +24,9 @@ from kafka.admin import (
 from kafka.net.compat import KafkaNetClient
 
 from sincewhen.log.cards import Found
+from sincewhen.log.rights import Right
 from sincewhen_schemas.kafka import KafkaSettings
-from sincewhen_schemas.kafka_problem import not_served, problem_of
+from sincewhen_schemas.kafka_problem import not_allowed, not_served, problem_of
 
 _BOOTSTRAP_MS, _REQUEST_MS, _CREATE_MS = 10_000, 30_000, 60_000
 
@@ -80,7 +81,7 @@ class Cluster:
 
     def topic_id(self, name: str) -> str:
         """The incarnation of a topic: another one where it was deleted and made again."""
-        with self._asking(name, "Describe"):
+        with self._asking(name, "Read"):
             (about,) = self._admin.describe_topics([name])
             error = errors.for_code(about["error_code"])
             if error is not errors.NoError:
@@ -97,32 +98,57 @@ class Cluster:
         with self._asking(name, "AlterConfigs"):
             self._admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, name, dict(settings))])
 
-    def rules(self, user: str) -> set[tuple[str, str]]:
-        """Topic and operation: what a user may do, as far as rules name that user."""
-        anything = ResourcePatternFilter(ResourceType.TOPIC, None, ACLResourcePatternType.ANY)
+    def rights(self, user: str) -> set[Right]:
+        """What a user may do, as far as rules name that user."""
+        anything = ResourcePatternFilter(ResourceType.ANY, None, ACLResourcePatternType.ANY)
         asked = ACLFilter(f"User:{user}", None, ACLOperation.ANY, ACLPermissionType.ALLOW, anything)
         with self._asking("cluster", "Describe"):
             found, error = self._admin.describe_acls(asked)
             if error is not errors.NoError:
                 raise error
-        return {(rule.resource_pattern.resource_name, rule.operation.name) for rule in found}
+        return {_right(rule.resource_pattern, rule.operation) for rule in found}
 
-    def allow(self, user: str, rules: Iterable[tuple[str, str]]) -> None:
+    def allow(self, user: str, rights: Iterable[Right]) -> None:
         with self._asking("cluster", "Alter"):
             made = self._admin.create_acls(
                 [
                     ACL(
                         f"User:{user}",
                         "*",
-                        ACLOperation[operation],
+                        ACLOperation[right.operation],
                         ACLPermissionType.ALLOW,
-                        ResourcePattern(ResourceType.TOPIC, topic),
+                        ResourcePattern(ResourceType[right.kind.upper()], right.name),
                     )
-                    for topic, operation in rules
+                    for right in rights
                 ]
             )
             if made["failed"]:
                 raise made["failed"][0]
+
+    def missing(self, rights: Collection[Right]) -> str:
+        """Of these, in words, what this user may not do, by whatever rules; "" where it may do all."""
+        topics = sorted({right.name for right in rights if right.kind == "topic"})
+        may: dict[tuple[str, str], Collection[str] | None] = {}  # None: nobody knows
+        with self._asking("", "Describe"):
+            for about in self._admin.describe_topics(topics):
+                if errors.for_code(about["error_code"]) is errors.UnknownTopicOrPartitionError:
+                    return problem_of(errors.UnknownTopicOrPartitionError(), self._kafka, about["name"])
+                refused = errors.for_code(about["error_code"]) is errors.TopicAuthorizationFailedError
+                may["topic", about["name"]] = () if refused else about["authorized_operations"]
+            for group in {right.name for right in rights if right.kind == "group"}:
+                may["group", group] = self._may_with(group)
+        asked = [(right, may[right.kind, right.name]) for right in sorted(rights)]
+        lacking = [str(right) for right, known in asked if known is not None and right.operation not in known]
+        return not_allowed(self._kafka, ", ".join(lacking)) if lacking else ""
+
+    def _may_with(self, group: str) -> Collection[str] | None:
+        try:
+            may: Collection[str] | None = self._admin.describe_groups([group])[group]["authorized_operations"]
+        except errors.GroupAuthorizationFailedError:
+            return ()
+        except errors.CoordinatorNotAvailableError:  # a broker that is new knows of no group
+            return None
+        return may
 
     @contextmanager
     def _asking(self, topic: str, operation: str) -> Iterator[None]:
@@ -130,8 +156,14 @@ class Cluster:
             yield
         except errors.SecurityDisabledError as error:
             raise KafkaUnavailable(
-                "the broker keeps no access rules, so everybody may do everything; got --agent: set its "
-                "authorizer.class.name, or leave --agent out"
+                "the broker keeps no access rules, so everybody may do everything; got --agent or --service: set "
+                "its authorizer.class.name, or leave them out"
             ) from error
         except errors.KafkaError as error:
             raise KafkaUnavailable(problem_of(error, self._kafka, topic, operation)) from error
+
+
+def _right(pattern: ResourcePattern, operation: ACLOperation) -> Right:
+    prefixed = pattern.pattern_type is ACLResourcePatternType.PREFIXED
+    kind, name = pattern.resource_type.name.lower(), pattern.resource_name
+    return Right(kind, name, operation.name, "prefixed" if prefixed else "literal")

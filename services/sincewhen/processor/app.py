@@ -3,6 +3,8 @@
 Invariants
 - Faust seeks to the group's committed offsets behind every other callback of an assignment, so the place to start from
   the snapshot instead is its consumer: `perform_seek`, which may run twice at once, and while nothing is assigned anew.
+- A refusal of the broker (a right that was taken away) ends the process too: it waits for its rights when it is started
+  again. aiokafka does not come back from one of its group.
 - An exception inside of an agent acknowledges and loses the event, so none leaves the loop: an unwell world is waited
   for, and a fault of ours ends the process, which goes on from its snapshot when it is started again. A record at which
   that happened twice is set aside as a dead letter (internal_error).
@@ -20,6 +22,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar, cast
 
 import faust
+from aiokafka.errors import KafkaError
 from aiokafka.helpers import create_ssl_context
 from faust.transport.drivers.aiokafka import Consumer, Transport
 from faust.types import TP
@@ -32,6 +35,7 @@ from sincewhen.processor.outlet import send_heard, send_outputs
 from sincewhen.processor.outputs import Outputs
 from sincewhen.processor.worker import Worker
 from sincewhen_schemas.kafka import FRAMES_TOPIC, KafkaSettings
+from sincewhen_schemas.kafka_problem import problem_of
 
 BARRIER_S = 10.0
 _UNWELL_S = 1.0
@@ -88,6 +92,11 @@ class Processor:
                 log.critical("outputs_in_doubt problem=%s", error)
                 self.fatal()
 
+    def refused(self, error: KafkaError) -> None:
+        """End the process: its consumer is refused."""
+        log.critical("refused problem=%s", problem_of(error, self.kafka, FRAMES_TOPIC, "Read"))
+        self.fatal()
+
     def _store(self) -> None:
         send_heard(self.outlet, self.worker.heard())
         self.outlet.settle()
@@ -131,7 +140,7 @@ def make_app(kafka: KafkaSettings, group: str, processor: Processor, port: int) 
         key_serializer="raw",
     )
     transport = app.transport = _FromSnapshots(app.conf.broker_consumer, app)
-    transport.assigned = processor.assigned
+    transport.assigned, transport.refused = processor.assigned, processor.refused
     frames = app.topic(FRAMES_TOPIC, value_type=bytes, key_type=bytes, value_serializer="raw", key_serializer="raw")
 
     @app.agent(frames)
@@ -144,6 +153,7 @@ def make_app(kafka: KafkaSettings, group: str, processor: Processor, port: int) 
             await stream.ack(event)
 
     async def barrier(*_: object, **__: object) -> None:
+        cast("_Consumer", app.consumer).check()
         await processor.barrier()
 
     app.timer(BARRIER_S)(barrier)
@@ -167,9 +177,27 @@ class _Consumer(Consumer):
         if told:
             await self._commit(told)
 
+    async def _getmany(self, active_partitions: set[TP] | None, timeout: float) -> Any:  # noqa: ANN401, ASYNC109 - Faust's
+        try:
+            return await super()._getmany(active_partitions, timeout)
+        except KafkaError as error:
+            self._refused(error)
+            return {}
+
+    def check(self) -> None:
+        """Look for an error of its group: aiokafka waits until somebody asks, and Faust does not ask."""
+        consumer = self._thread._consumer  # noqa: SLF001 - no other way to it
+        error = consumer and consumer._coordinator._pending_exception  # noqa: SLF001 - asking would be its thread's
+        if error:
+            self._refused(error)
+
+    def _refused(self, error: KafkaError) -> None:
+        cast("_FromSnapshots", self.transport).refused(error)
+
 
 class _FromSnapshots(Transport):
     Consumer = _Consumer
+    refused: Callable[[KafkaError], None]
     assigned: Callable[[list[int]], Awaitable[dict[int, int]]]
 
 

@@ -160,7 +160,7 @@ class Broker:
             "listener.name.sasl_ssl.ssl.truststore.type": "PEM",
             "listener.name.sasl_ssl.ssl.truststore.location": self.secure.authority,
             "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
-            "super.users": "User:admin;User:ANONYMOUS",  # ANONYMOUS: of the plaintext listeners
+            "super.users": "User:ANONYMOUS",  # of the plaintext listeners
         }
 
     def _format(self, kafka: list[str], properties: Path) -> None:

@@ -19,6 +19,7 @@ import httpx
 
 from sincewhen.log.cards import cards
 from sincewhen.log.kafka_admin import Cluster
+from sincewhen.log.rights import SERVICES, rights_of
 from sincewhen.stack.broker import Broker
 from sincewhen.stack.ports import free_port
 from sincewhen_schemas.kafka import KafkaSettings
@@ -32,7 +33,10 @@ class StackUnavailable(Exception):  # noqa: N818 - the unwell world
 
 
 class Stack:
-    """Use as a context. `options`: lines of the TOML that stand before its tables; kafka: how all come in."""
+    """Use as a context. `options`: lines of the TOML that stand before its tables.
+
+    settings: how who manages the broker comes in; kafka: how the processes do, as a user with the rights they need.
+    """
 
     def __init__(
         self,
@@ -45,7 +49,8 @@ class Stack:
         kafka: KafkaSettings | None = None,
     ) -> None:
         self.folder, self.broker = folder, broker
-        self.settings = kafka or KafkaSettings(servers=broker.servers, security="plaintext")
+        self.settings = KafkaSettings(servers=broker.servers, security="plaintext")
+        self.kafka = kafka or self.settings
         self.config = folder / "sincewhen.toml"
         self.environment: dict[str, str] = {}  # of all processes, beside this one's
         self._options = options
@@ -64,7 +69,10 @@ class Stack:
             for card in cards():
                 if cluster.topic(card.name) is None:
                     cluster.create(card.name, min(card.partitions, PARTITIONS_MAX), 1, card.settings(1))
-        self.write_config(self.settings)
+            if self.kafka.user:
+                for process in SERVICES:
+                    cluster.allow(self.kafka.user, rights_of(process, cards()))
+        self.write_config(self.kafka)
         for name in self.names:
             self.begin(name)
             if name == "store":

@@ -13,6 +13,7 @@ from kafka import ConsumerRebalanceListener, KafkaConsumer
 
 from sincewhen.log.kafka import asking, new_consumer, record_of
 from sincewhen.log.log import LogUnavailable
+from sincewhen.log.rights import WRITERS
 from sincewhen.plant import Plant
 from sincewhen.store.connect import Connection, StoreUnavailable
 from sincewhen.store.write import write_incidents, write_outputs
@@ -58,7 +59,7 @@ class WriterProcess:
 
     def run(self) -> None:
         """Until `stop`."""
-        consumer = new_consumer(self.kafka, group_id="sincewhen-writer", session_timeout_ms=10_000)
+        consumer = new_consumer(self.kafka, group_id=WRITERS, session_timeout_ms=10_000)
         consumer.subscribe(list(TOPICS), listener=_Listener(self._moved))
         try:
             while not self._stop.is_set():
