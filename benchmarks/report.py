@@ -12,10 +12,10 @@ from benchmarks.plots import draw
 from benchmarks.sources import reached_sha
 from benchmarks.subjects import MODULES
 from benchmarks.subjects.story import STRENGTHS
-from benchmarks.tables import detection, plant, telling
+from benchmarks.tables import detection, distributed, plant, telling
 from benchmarks.work import Found
 
-TABLES = (detection, telling, plant)
+TABLES = (detection, telling, plant, distributed)
 HEAD = ("quantity", "line / peer", "ours", "ratio", "90 %", "runs", "target", "met")
 _SAID = {
     Effort.FULL: "A full run.",

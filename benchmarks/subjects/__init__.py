@@ -20,12 +20,13 @@ SUBJECTS = {
         "shared",
         "pages",
         "cost",
+        "stack",
     )
 }
 ASKED_FOR = {"alibi": "benchmarks.subjects.alibi"}
 PARTS = {name: f"benchmarks.subjects.{name}" for name in ("calm", "story", "quiet")}  # of several subjects
 MODULES = {**SUBJECTS, **ASKED_FOR, **PARTS}
-ALONE = {"cost", "alibi"}  # they measure time
+ALONE = {"cost", "stack", "alibi"}  # they measure time
 
 
 def cells_of(subject: str, effort: Effort) -> list[Cell]:

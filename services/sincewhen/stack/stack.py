@@ -63,6 +63,17 @@ class Stack:
 
     def start(self) -> None:
         """Everything, from the broker on, until the console serves. Raises StackUnavailable, BrokerUnavailable."""
+        self.prepare()
+        self.begin_all()
+
+    def begin_all(self) -> None:
+        """What `prepare` has not begun, until the console serves. Raises StackUnavailable."""
+        for name in self.names[1:]:
+            self.begin(name)
+        self._until("console", lambda: _serves(f"{self.url}/readyz"))
+
+    def prepare(self) -> None:
+        """What the others begin with: the broker with its topics, the store, their settings. Raises as `start`."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.broker.start()
         with Cluster(self.settings) as cluster:
@@ -73,11 +84,8 @@ class Stack:
                 for process in SERVICES:
                     cluster.allow(self.kafka.user, rights_of(process, cards()))
         self.write_config(self.kafka)
-        for name in self.names:
-            self.begin(name)
-            if name == "store":
-                self._until(name, lambda: _serves(f"{self.store_url}/ping"))
-        self._until("console", lambda: _serves(f"{self.url}/readyz"))
+        self.begin("store")
+        self._until("store", lambda: _serves(f"{self.store_url}/ping"))
 
     def write_config(self, kafka: KafkaSettings) -> None:
         """What processes read when they begin; a password goes into a file of its own."""
