@@ -41,6 +41,7 @@ class Steady:
         token = (self.stack.folder / "store" / "token").read_text().strip()
         store = Connection(Server(self.stack.store_url, token=token))
         self._figures = {name: [] for name in (DETECTED, STORED, WAITING, *(HELD + p for p in self.stack.names))}
+        self._warm(store)
         begin = time.time()
         sender = threading.Thread(target=self._send, args=(begin, seconds), daemon=True)
         sender.start()
@@ -55,6 +56,19 @@ class Steady:
         assert not self._sent, f"{sum(1 for _ in self._sent)} records were not stored: {self.stack.ended()} ended"
         return self._figures
 
+    def _warm(self, store: Connection) -> None:
+        """One record of each station is stored: everything has begun."""
+        for name in self.many.names:
+            self.producer.send("frames", self.many.record(name, 0, 1, int(time.time() * _NS)), name.encode())
+            self._frames += 1
+        deadline = time.time() + _DRAIN_S
+        while self._stored(store) < self._frames:
+            assert time.time() < deadline, f"the stack did not begin: {self.stack.ended()} ended"
+            time.sleep(_LOOK_S)
+
+    def _stored(self, store: Connection) -> int:
+        return int(store.rows("SELECT count() AS n FROM frames")[0]["n"])
+
     def _send(self, begin: float, seconds: float) -> None:
         """One record of every station in turn, each when it is due: stations do not capture together."""
         frames = max(1, int(RECORD_S * self.per_second))
@@ -63,8 +77,9 @@ class Steady:
             for at, name in enumerate(self.many.names):
                 due = begin + (number + at / self.many.count + 1) * took
                 time.sleep(max(0.0, due - time.time()))
-                record = self.many.record(name, number * frames, frames, int((due - took) * _NS))
-                self._captured[name, self.many.seq(number * frames)] = due - took
+                first = 1 + number * frames
+                record = self.many.record(name, first, frames, int((due - took) * _NS))
+                self._captured[name, self.many.seq(first)] = due - took
                 self.producer.send("frames", record, name.encode())
                 self._frames += frames
                 self._sent.append((self._frames, due - took))
@@ -75,7 +90,7 @@ class Steady:
                 captured = self._captured.pop((item.key.decode(), decode_scored(item.value).first_seq), 0.0)
                 if captured > since:
                     self._figures[DETECTED].append(item.timestamp / _MS - captured)
-        stored = int(store.rows("SELECT count() AS n FROM frames")[0]["n"])
+        stored = self._stored(store)
         now = time.time()
         while self._sent and self._sent[0][0] <= stored:
             _, captured = self._sent.popleft()
