@@ -20,9 +20,9 @@ from benchmarks.cell import Cell, Effort, Figures
 from benchmarks.many import BATCH, Many
 from benchmarks.outside import PeerMissingError
 from benchmarks.steady import Steady
-from sincewhen.backend.kafka import PROCESSORS
 from sincewhen.log.kafka import KafkaStates, new_consumer, new_producer
 from sincewhen.log.kafka_bodies import KafkaBodies
+from sincewhen.log.rights import PROCESSORS
 from sincewhen.processor.kept import KeptProfiles
 from sincewhen.stack.broker import Broker, BrokerUnavailable, Ports
 from sincewhen.stack.ports import free_port

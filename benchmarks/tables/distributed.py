@@ -1,10 +1,11 @@
 """Rows of the distributed product: a worker's rate, its cost beside a second one, delays, what processes hold."""
 
+import math
 from collections.abc import Iterator
 
 import numpy as np
 
-from benchmarks.book import Book, Row, at_least, at_most, exact, number, of_mean, pooled, row, said
+from benchmarks.book import NONE, Book, Row, at_least, at_most, exact, number, of_mean, pooled, row, said
 from benchmarks.spread import Spread, bootstrap
 from benchmarks.steady import DETECTED, HELD, STORED, WAITING
 from benchmarks.subjects.stack import FULL, LAYER, READERS
@@ -44,10 +45,10 @@ def _steady(found: list[Found]) -> Iterator[Row]:
         what = f"{rate:,} frames a second for {minutes} minutes"
         for name, told in ((DETECTED, "from capture to findings"), (STORED, "from capture to the store")):
             late = np.array(item.figures[name])
-            for share in (50, 99):
-                spread, limit = exact(float(np.percentile(late, share))), f"≤ {_LATE_S:g}" if share > 50 else ""  # noqa: PLR2004
-                met = at_most(spread, _LATE_S) if limit else ""
-                yield row(f"{what}: {told}, {share} % (s)", spread, len(late), limit, met)
+            for share, limit in ((50, math.inf), (99, _LATE_S)):
+                spread = exact(float(np.percentile(late, share)))
+                target, met = (f"≤ {limit:g}", at_most(spread, limit)) if limit < math.inf else ("", NONE)
+                yield row(f"{what}: {told}, {share} % (s)", spread, len(late), target, met)
         yield row(f"{what}: most frames that wait", exact(max(item.figures[WAITING])), len(item.figures[WAITING]))
         for name, held in item.figures.items():
             if name.startswith(HELD):
