@@ -277,6 +277,23 @@ def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
     assert later == [], "the same displacement goes on, and is not looked at"
 
 
+def test_what_is_no_drift_stays_so_through_frames_that_lack_the_layer() -> None:
+    runner = out_of_control(29)
+    data = stream(29)
+    (opened,) = {
+        d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
+    }
+    until_ns = START_NS + 10**6 * STEP_NS
+    runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns)))
+    before = len(runner.outputs.detections)
+    for start in range(ONSET + 160, END, 7):
+        frames = columns(data, start, min(start + 7, END))
+        lacking = np.full(frames.n, start % 3 != 0)
+        runner.feed(encode_frames(replace(frames, present={"head": lacking})))
+    later = [d for d in runner.outputs.detections[before:] if d.stream == "embedding:head"]
+    assert later == [], "the same displacement goes on, and is not looked at"
+
+
 def test_what_is_no_drift_is_looked_at_again_once_its_time_is_over() -> None:
     runner = out_of_control(29)
     data = stream(29)

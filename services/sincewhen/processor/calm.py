@@ -98,7 +98,8 @@ def _take(streams, chosen, batch, told, taken, alarm, highest, ln_z):  # type: i
     for number in chosen:
         memory, null, library, priors, lot_frames, rows, blocks, at = streams[number]
         more = at[BLOCKS] + 2 + max(0, at[ROWS] + n - rows_max[number]) // BLOCK
-        if len(rows[0]) < rows_max[number] + 2 * BLOCK or len(blocks[0]) < min(CAPACITY_MAX, more):
+        room = max(rows_max[number] + 2 * BLOCK, at[ROWS] + BLOCK)
+        if len(rows[0]) < room or len(blocks[0]) < min(CAPACITY_MAX, more):
             continue
         count = 0
         for row in range(n):

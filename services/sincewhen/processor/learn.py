@@ -11,7 +11,7 @@ from scipy.stats import poisson
 
 from sincewhen.detect.esr import Esr
 from sincewhen.profiles.embedding import Common
-from sincewhen.profiles.fit import Fitted, fit, fit_bases, fit_partings, lot_codes, slow_ratio
+from sincewhen.profiles.fit import Fitted, codes_of, fit, fit_bases, fit_partings, lot_codes, slow_ratio
 from sincewhen.profiles.golden import Golden
 from sincewhen.profiles.profile import PROFILE_SCHEMA, Profile, SelfTest
 from sincewhen.profiles.slices import WINDOW_MIN, only_record
@@ -134,22 +134,27 @@ def _too_slow(fitted: Fitted, frames: int) -> Refusal | None:
     for name, layer in fitted.layers.items():
         ratio = slow_ratio(layer.null)
         if ratio > SLOW_RATIO_MAX:
+            way_out = f"record about {frames} more frames"
+            if layer.null.lots and slow_ratio(layer.null, but_shifts=True) <= SLOW_RATIO_MAX:
+                way_out = "shifts differ by more than their lots do: name no lots, then shifts take their place"
             detail = (
                 f"golden frames cover too few of the slowest cycles of layer {name!r}: vt(n_max)/vt(n_max/2) is "
-                f"at most {SLOW_RATIO_MAX}; got {ratio:.2f}: record about {frames} more frames"
+                f"at most {SLOW_RATIO_MAX}; got {ratio:.2f}: {way_out}"
             )
             return Refusal(RefusalReason.TOO_SLOW, detail)
     return None
 
 
 def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -> Profile:
-    codes = lot_codes(golden)
+    codes, named = lot_codes(golden), codes_of(golden.lot)
     warnings = list(fitted.warnings)
     for stream, scalar in fitted.scalars.items():
         if slow_ratio(scalar.null) > SLOW_RATIO_MAX:
             warnings.append(f"{stream} is slower than the golden frames can show: its alarms are less sure")
     if codes is None or not lots_known(codes):
         warnings.append("fewer than 10 golden lots: how lots differ by nature is unknown")
+    elif named is None:
+        warnings.append("no lot is named: how shifts differ by nature takes its place")
     return Profile(
         schema=PROFILE_SCHEMA,
         station_id=subject.station_id,
@@ -159,7 +164,7 @@ def _profile(golden: Golden, fitted: Fitted, subject: Subject, test: SelfTest) -
         golden_from_ns=int(golden.captured_at_ns[0]),
         golden_until_ns=int(golden.captured_at_ns[-1]),
         frames=golden.n,
-        lots=0 if codes is None else len(lot_runs(codes)),
+        lots=0 if named is None else len(lot_runs(named)),
         frames_per_week=_frames_per_week(golden),
         layers=fitted.layers,
         scalars=fitted.scalars,

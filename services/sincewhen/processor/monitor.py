@@ -59,8 +59,8 @@ class StreamMonitor:
         start, head = 0, self._head
         for stop in [*self._expiries(rows), len(rows)]:
             seen = rows.cut(start, stop)
-            if head.muted:
-                head.muted = [muted for muted in head.muted if start < len(rows) and muted.until_ns > rows.at_ns[start]]
+            if head.muted and len(seen):
+                head.muted = [muted for muted in head.muted if muted.until_ns > seen.at_ns[0]]
                 seen = replace(seen, x=without(seen.x, head.muted)) if head.muted else seen
             at = 0
             while at < len(seen):

@@ -191,9 +191,10 @@ class Pipeline:
                 learn(view, frames, shift)
                 enter(view, "learning", int(frames.captured_at_ns[0]))
             else:
-                ln_z = self._judge(view, profile, frames, outputs)
+                ln_z = self._judge(view, profile, frames, shift, outputs)
             memory.last_captured_at_ns = int(frames.captured_at_ns[-1])
             memory.context = {name: str(values[-1]) for name, values in frames.context.items() if name in STEP_FIELDS}
+            memory.context["shift"] = str(shift[-1])
         state_now = state_name(memory.state)
         kept = self._kept(frames, sampled=memory.state != "learning")
         outputs.batches.append(ScoredBatch(frames, offset, appended_at_ns, state_now, shift, kept, ln_z))
@@ -228,14 +229,14 @@ class Pipeline:
         return np.where(chosen, "sampled", "").astype(object)
 
     def _judge(
-        self, view: ViewState, profile: Profile, frames: Frames, outputs: Outputs
+        self, view: ViewState, profile: Profile, frames: Frames, shift: Strings, outputs: Outputs
     ) -> dict[str, NDArray[np.float32]]:
         assert view.opinions is not None
         memory = view.memory
         spacing = WEEK_NS / profile.frames_per_week
         at_ns = frames.captured_at_ns
         scores = score(profile, frames.layers, frames.scalars, n=frames.n, present=frames.present, regime=frames.regime)
-        lot_change, step = begins(frames, memory.context, memory.last_captured_at_ns > 0)
+        lot_change, step = begins(frames, shift, memory.context)
         pause = since_last(at_ns, memory.last_captured_at_ns)
         longest = {stream: monitor.null.n_max for stream, monitor in view.monitors.items()}
         cuts_of = {frames: breaks(pause, spacing * frames) for frames in set(longest.values())}

@@ -24,7 +24,7 @@ class ViewMemory(msgspec.Struct):
     state_since_ns: int = 0
     frames: int = 0
     last_captured_at_ns: int = 0
-    context: dict[str, str] = msgspec.field(default_factory=dict)  # lot, supplier_lot, sku, recipe of the last frame
+    context: dict[str, str] = msgspec.field(default_factory=dict)  # of the last frame: STEP_FIELDS, shift
     learning_version: str = ""  # model version of the golden frames
     golden_frames: int = 0  # production frames since learning began
     golden_lots: list[str] = msgspec.field(default_factory=list)  # the newest LOTS_MAX

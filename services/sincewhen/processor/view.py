@@ -28,19 +28,27 @@ SHARE_FRAMES = 100  # memory of the running shares
 _NO_MARKS = Marks()
 
 
-def begins(frames: Frames, last: dict[str, str], known: bool) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:  # noqa: FBT001 - one caller
-    """Frames (n,) that begin another lot, and that begin another value of any dated context."""
+def begins(frames: Frames, shift: Strings, last: dict[str, str]) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Frames (n,) that begin another lot, and that begin another value of any dated context.
+
+    Where no lot is named a shift (n,) takes its place. last: what the frame before had, empty: there was none.
+    """
     lot_change, step = np.zeros(frames.n, bool), np.zeros(frames.n, bool)
     for name in STEP_FIELDS:
         values = frames.context.get(name)
         if values is None:
             continue
-        before = np.concatenate([[last.get(name, "") if known else values[0]], values[:-1]])
-        changed = values != before
+        changed = _changed(values, last.get(name, "") if last else values[0])
         step |= changed
         if name == "lot":
             lot_change |= changed
+    if "lot" not in frames.context or not frames.context["lot"].any():
+        lot_change |= _changed(shift, last.get("shift", shift[0]))
     return lot_change, step
+
+
+def _changed(values: Strings, before: str) -> NDArray[np.bool_]:
+    return np.asarray(values != np.concatenate([[before], values[:-1]]), bool)
 
 
 def marks_of(memory: ViewMemory, profile: Profile, stream: str) -> Marks:

@@ -97,7 +97,8 @@ def fit(
     ]
     golden, names = _judged(golden, known)
     earlier = None if before is None or not by_lot else _Earlier.of(before, known)
-    codes = Runs(lot_codes(golden) if by_lot else None, codes_of(golden.shift))
+    instead = by_lot and codes_of(golden.lot) is None  # shifts are in the place of lots
+    codes = Runs(lot_codes(golden) if by_lot else None, None if instead else codes_of(golden.shift))
     layers: dict[str, LayerProfile] = {}
     scalars: dict[str, ScalarProfile] = {}
     raw = dict(golden.scalars)
@@ -126,8 +127,9 @@ def fit(
 
 
 def lot_codes(golden: Golden) -> NDArray[np.int64] | None:
-    """The lots as numbers (G,), or None where no frame names one."""
-    return codes_of(golden.lot)
+    """The lots as numbers (G,); where no frame names one the shifts, which differ by nature like lots; or None."""
+    named = codes_of(golden.lot)
+    return codes_of(golden.shift) if named is None else named
 
 
 def codes_of(names: Strings | None) -> NDArray[np.int64] | None:
@@ -137,14 +139,20 @@ def codes_of(names: Strings | None) -> NDArray[np.int64] | None:
     return np.unique(names.astype(str), return_inverse=True)[1].astype(np.int64)
 
 
-def slow_ratio(null: StreamNull) -> float:
+def slow_ratio(null: StreamNull, *, but_shifts: bool = False) -> float:
     """vt(n_max) / vt(n_max / 2), mean over coordinates: far above 1 = slower than the golden frames can show.
 
     What lots explain of a window of n_max / 2 frames is added to both: a coordinate that lots rule is not slow.
+    but_shifts: as if no shift differed from another.
     """
-    lots = null.n_max / 2 * null.sigma2_lot
-    last, half = null.vt[-1] + lots, null.vt[max(0, null.n_max // 2 - 1)] + lots
-    return float(np.mean(last / half))
+    shifts, run = null.sigma2_shift * but_shifts, null.n_ref / max(1, null.shifts)
+    known = null.n_max / 2 * (null.sigma2_lot + shifts)
+
+    def left(n: int) -> NDArray[np.float32]:
+        by_shift = shifts * (n - n * min(n, run) / (3 * run))  # a window of n frames in runs of so many
+        return np.asarray(np.maximum(null.vt[n - 1] - by_shift, 0) + known, np.float32)
+
+    return float(np.mean(left(null.n_max) / left(max(1, null.n_max // 2))))
 
 
 def _judged(golden: Golden, known: dict[str, float]) -> tuple[Golden, Strings]:

@@ -77,7 +77,7 @@ def stream_null(x: Floats, runs: Runs | None = None, before: Before | None = Non
         lots, reach = len(known), float(np.median([b - a for a, b in known]))
         rows, known = _with(before, x, known)
         sigma2_lot, within = _split_lots(rows, centred, known, runs.lots, total)
-    sigma2_shift, shifts = _between_shifts(x, runs.shifts, within[-1], sigma2_lot * reach if lots else sigma2_lot)
+    sigma2_shift, shifts = _between_shifts(x, runs.shifts, n_max, sigma2_lot * reach if lots else sigma2_lot)
     phi, theta, scale = _noise_model(centred, n_max, reach)
     floor = _VT_FLOOR * np.maximum(total[0], 1e-6)
     # dividing by an estimated variance inflates the chi-square by 2 / windows, overlapping ones counted 1.5 times
@@ -146,15 +146,19 @@ def _inflation(centred: Floats, lot_codes: NDArray[np.int64] | None, n_max: int)
     return np.array(found[1:])
 
 
-def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, long_run: Floats, by_lot: Floats) -> tuple[Floats, int]:
+def _between_shifts(x: Floats, codes: NDArray[np.int64] | None, n_max: int, by_lot: Floats) -> tuple[Floats, int]:
     """Variance (d,) of a shift's mean beyond noise and lots, and how many runs of a shift tell; 0 where too few do.
 
-    long_run: vt(n_max); by_lot: the between-lot variance times a lot's usual frames.
+    by_lot: the between-lot variance times a lot's usual frames. Noise is measured within runs, up to a quarter of one.
     """
     runs = [] if codes is None else [(a, b) for a, b in lot_runs(codes) if b - a >= len(x) / (4 * _SHIFTS_MIN)]
     if len(runs) < _SHIFTS_MIN:
         return np.zeros(x.shape[1]), 0
     means = np.array([x[a:b].mean(axis=0) for a, b in runs])
+    usual = float(np.median([b - a for a, b in runs]))
+    longest = max(1, min(n_max, int(usual) // 4))
+    within = np.concatenate([x[a:b] - mean for (a, b), mean in zip(runs, means, strict=True)])
+    long_run = variance_time(within, longest)[-1] / (1 - longest / usual)
     noise = (long_run + by_lot) * np.mean([1 / (b - a) for a, b in runs])
     return np.maximum(means.var(axis=0, ddof=1) - noise, 0) * (1 + 2 / (len(runs) - 1)), len(runs)
 
