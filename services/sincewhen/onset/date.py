@@ -8,8 +8,8 @@ noise, m its frames (Woodbury).
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,7 +42,8 @@ class Known:
     recipe) begins; they count as recorded changes for an abrupt change only. lots: rows where a lot begins. resets:
     the change began at or after the newest of these, where what it could not outlive was done (a cleaning, a new lens).
     passed: challenge parts that passed, and the displacement that such a part notices. latest: the alarm, which came
-    after the change.
+    after the change. gaps: rows that do not follow the one before as closely as others do, and how many times as late
+    they come (inf: the one before tells nothing of them).
     """
 
     changes: Sequence[int] = ()
@@ -51,6 +52,7 @@ class Known:
     resets: Sequence[int] = ()
     passed: Sequence[tuple[int, float]] = ()
     latest: int | None = None
+    gaps: Mapping[int, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +77,7 @@ def date_onset(
         msg = f"dating needs at least {ROWS_MIN} frames; got {rows}: wait for more"
         raise ValueError(msg)
     values = np.asarray(x, np.float64)
-    fine, size = _likelihood(values, null, _lots(rows, known.lots))  # (shapes, B)
+    fine, size = _likelihood(values, null, _lots(rows, known.lots), known.gaps)  # (shapes, B)
     starts, widths = np.arange(rows, dtype=np.float64), np.ones(rows)
     if old is not None and len(old.frames):
         coarse, coarse_size = blocks_likelihood(
@@ -196,15 +198,37 @@ def _lots(rows: int, lot_rows: Sequence[int]) -> NDArray[np.int64]:
     return lots[np.sort(np.argsort(-sizes, kind="stable")[:LOTS_MAX])]
 
 
-def _likelihood(x: Floats, null: StreamNull, lots: NDArray[np.int64]) -> tuple[Floats, Floats]:
+def _innovations(x: Floats, null: StreamNull, gaps: Mapping[int, float]) -> Floats:
+    """What each row has that the rows before do not tell, in units of its spread (B, d).
+
+    Across a gap of g frames a prediction is φ^(g-1) of what it was, and the innovation's variance grows from 1 to that
+    of a row by itself, r, as 1 + (r - 1)(1 - φ^(2g-2)): Kalman's filter of white plus AR(1) noise with its steady gain.
+    """
+    phi, theta, scale = (v.astype(np.float64) for v in (null.phi, null.theta, null.innovation_scale))
+    alone = (1 + theta**2 - 2 * phi * theta) / (1 - phi**2)
+    found, start = np.empty_like(x), 0
+    carried = np.zeros(x.shape[1])  # into the first row of a stretch
+    for stop in [*sorted(gaps), len(x)]:
+        for slope, moving, columns in null.noise_groups():
+            part, _ = lfilter([1, -slope], [1, -moving], x[start:stop, columns], axis=0, zi=carried[None, columns])
+            found[start:stop, columns] = part
+        late = gaps.get(stop, math.inf) - 1
+        carried = -(phi**late) * (phi * x[stop - 1] - theta * found[stop - 1])
+        start = stop
+    found[0] /= np.sqrt(alone)
+    for row, frames in gaps.items():
+        found[row] /= np.sqrt(1 + (alone - 1) * (1 - phi ** (2 * (frames - 1))))
+    return found * scale
+
+
+def _likelihood(
+    x: Floats, null: StreamNull, lots: NDArray[np.int64], gaps: Mapping[int, float]
+) -> tuple[Floats, Floats]:
     """Log likelihood ratio (shapes, B) of an onset at each row, sizes mixed, and the mean size at the window's end."""
     rows = len(x)
     phi, theta, scale = (v.astype(np.float64) for v in (null.phi, null.theta, null.innovation_scale))
     groups = null.noise_groups()
-    innovations = np.empty_like(x)
-    for slope, moving, columns in groups:
-        innovations[:, columns] = lfilter([1, -slope], [1, -moving], x[:, columns], axis=0) * scale[columns]
-    innovations[0] *= np.sqrt((1 - phi**2) / (1 + theta**2 - 2 * phi * theta))  # it has no row before: all of x's noise
+    innovations = _innovations(x, null, gaps)
     gain = scale * (1 - phi) / (1 - theta)
     sizes = (lots[:, 1] - lots[:, 0])[:, None]
     common = gain**2 * null.sigma2_lot / (1 + gain**2 * null.sigma2_lot * sizes)  # (L, d)

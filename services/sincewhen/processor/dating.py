@@ -1,5 +1,6 @@
 """A change that is known to be there gets its date, size and verdict from the stream's history."""
 
+import math
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -13,6 +14,7 @@ from sincewhen.profiles.null import StreamNull
 from sincewhen_schemas.messages import DatingStatus
 
 CONFIRMED_AFTER = 50  # frames after the alarm
+_LATE = 2.5  # times the usual time between frames, from which on some are missing
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,8 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         away = np.array(subject.before, np.float32)
         x, null = across(x, away), uncertain(null, RENEWED_EVERY)
         old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
-    known = replace(_known(history, marks.until(int(history.at_ns[-1]))), latest=subject.alarm - history.first)
+    known = _known(history, null, marks.until(int(history.at_ns[-1])))
+    known = replace(known, latest=subject.alarm - history.first)
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
@@ -79,12 +82,25 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     )
 
 
-def _known(history: History, marks: Marks) -> Known:
-    """What people recorded, as positions in the history."""
+def _known(history: History, null: StreamNull, marks: Marks) -> Known:
+    """What people recorded, as positions in the history, and the gaps there were."""
     return Known(
         changes=[history.position_of(at_ns) for at_ns in marks.changes if at_ns >= history.oldest_ns],
         steps=np.flatnonzero(history.step).tolist(),
         lots=np.flatnonzero(history.lot).tolist(),
         resets=[history.position_of(at_ns) for at_ns in marks.resets],
         passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
+        gaps=_gaps(history, null),
     )
+
+
+def _gaps(history: History, null: StreamNull) -> dict[int, float]:
+    """Rows behind which frames are missing, and how many times the usual time after the one before they come.
+
+    inf: later than any window, or before it.
+    """
+    pause = np.diff(history.at_ns).astype(np.float64)
+    late = pause / max(float(np.median(pause)), 1.0) if len(pause) else pause
+    late[(late > null.n_max) | (late < 0)] = math.inf
+    rows = np.flatnonzero(late >= _LATE)
+    return dict(zip((rows + 1).tolist(), late[rows].tolist(), strict=True))
