@@ -139,3 +139,10 @@ def test_a_batch_of_which_no_embedding_is_kept_is_written_with_others(connection
     assert connection.rows("SELECT min(seq) AS low, max(seq) AS high, count() AS n FROM embeddings FINAL") == [
         {"low": 0, "high": 149, "n": 100}
     ]
+
+
+def test_frames_without_any_layer_are_written(connection: Connection) -> None:
+    run = Run({})
+    run.feed(encode_frames(replace(columns(stream(35), 0, 20), layers={})))
+    write_outputs(connection, run.outputs)
+    assert connection.rows("SELECT count() AS n FROM frames FINAL") == [{"n": 20}]

@@ -1,6 +1,6 @@
 """Outputs of the pipeline become rows. Written twice they are the same rows."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -24,9 +24,9 @@ def write_outputs(connection: Connection, outputs: Outputs) -> None:
     """Write all rows of `outputs`. Raises StoreUnavailable; writing the same again is safe."""
     if outputs.batches:
         connection.insert("frames", _frames(outputs.batches))
-        embeddings = _embeddings(outputs.batches)
-        if embeddings.num_rows:
-            connection.insert("embeddings", embeddings)
+        embeddings = [table for table in _embeddings(outputs.batches) if table.num_rows]
+        if embeddings:
+            connection.insert("embeddings", pa.concat_tables(embeddings))
     if outputs.detections:
         connection.insert("detections", _detections(outputs.detections))
     _write_charts(connection, outputs)
@@ -178,9 +178,8 @@ def _frames(batches: Sequence[ScoredBatch]) -> pa.Table:
     return pa.table(columns)
 
 
-def _embeddings(batches: Sequence[ScoredBatch]) -> pa.Table:
+def _embeddings(batches: Sequence[ScoredBatch]) -> Iterator[pa.Table]:
     """One row a frame and layer that it has, of the frames whose embeddings are kept."""
-    tables = []
     for place in range(max(len(batch.frames.layers) for batch in batches)):
         some = [batch for batch in batches if len(batch.frames.layers) > place]
         names = [[*batch.frames.layers][place] for batch in some]
@@ -195,8 +194,7 @@ def _embeddings(batches: Sequence[ScoredBatch]) -> pa.Table:
         }
         table = pa.table(columns).filter(pa.array(np.concatenate(kept)))
         values = pa.array([row.tobytes() for layer in layers for row in layer.astype("<f2")], pa.binary())
-        tables.append(table.append_column("values", values))
-    return pa.concat_tables(tables)
+        yield table.append_column("values", values)
 
 
 def _kept(batch: ScoredBatch, layer: str) -> NDArray[np.bool_]:
