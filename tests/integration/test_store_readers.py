@@ -225,7 +225,7 @@ def test_a_reader_who_is_deleted_or_renewed_is_refused_at_once(server: StoreServ
     kept = file.read_text()
     assert second not in kept
     assert file.stat().st_mode & 0o077 == 0
-    others = [part for part in kept.split("[") if part and not part.startswith("board]")]
+    others = [part for part in kept.split("[") if part and not part.startswith('"board"]')]
     file.write_text("".join(f"[{part}" for part in others))
     assert server.ask("SELECT 1", second).status_code == 403
     file.write_text(kept)

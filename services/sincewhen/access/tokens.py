@@ -41,7 +41,7 @@ class TokenFile(Generic[E]):
     name: re.Pattern[str]
     rule: str
     fields: str
-    _stamp: tuple[int, int] | None = None
+    _stamp: tuple[int, int, int] | None = None
     _entries: Mapping[str, E] = field(default_factory=dict)
 
     def entries(self) -> Mapping[str, E]:
@@ -51,7 +51,11 @@ class TokenFile(Generic[E]):
         except FileNotFoundError:
             self._stamp, self._entries = None, {}
             return self._entries
-        stamp = (stat.st_mtime_ns, stat.st_size)
+        stamp = (
+            stat.st_mtime_ns,
+            stat.st_size,
+            stat.st_ino,
+        )  # a file renewed within a tick of its clock is another file
         if stamp != self._stamp:
             self._entries, self._stamp = self._read(), stamp
         return self._entries

@@ -36,8 +36,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
         away = np.array(subject.before, np.float32)
         x, null = across(x, away), uncertain(null, RENEWED_EVERY)
         old = replace(old, mean=across(old.mean.astype(np.float32), away).astype(np.float16))
-    known = _known(history, null, marks.until(int(history.at_ns[-1])))
-    known = replace(known, latest=subject.alarm - history.first)
+    known = _known(history, null, marks.until(int(history.at_ns[-1])), subject.alarm)
     onset = date_onset(x, null, known, old)
     drifted = x[max(0, onset.since) :][-null.n_max :]
     mean = drifted.mean(axis=0)
@@ -82,7 +81,7 @@ def date_event(history: History, null: StreamNull, subject: Subject, dating: Dat
     )
 
 
-def _known(history: History, null: StreamNull, marks: Marks) -> Known:
+def _known(history: History, null: StreamNull, marks: Marks, alarm: int) -> Known:
     """What people recorded, as positions in the history, and the gaps there were."""
     return Known(
         changes=[history.position_of(at_ns) for at_ns in marks.changes if at_ns >= history.oldest_ns],
@@ -90,6 +89,7 @@ def _known(history: History, null: StreamNull, marks: Marks) -> Known:
         lots=np.flatnonzero(history.lot).tolist(),
         resets=[history.position_of(at_ns) for at_ns in marks.resets],
         passed=[(history.position_of(at_ns), limit) for at_ns, limit in marks.passed],
+        latest=alarm - history.first,
         gaps=_gaps(history, null),
     )
 
