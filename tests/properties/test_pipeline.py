@@ -259,12 +259,18 @@ def out_of_control(seed: int) -> Run:
     return runner
 
 
-def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
-    runner = out_of_control(29)
-    data = stream(29)
+def paged(runner: Run) -> str:
+    """The id of the one detection of the layer that pages."""
     (opened,) = {
         d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
     }
+    return opened
+
+
+def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
+    runner = out_of_control(29)
+    data = stream(29)
+    opened = paged(runner)
     until_ns = START_NS + 10**6 * STEP_NS
     ended = runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns))).detections
     assert {(d.detection_id, d.status) for d in ended} == {(opened, "ended")}
@@ -280,9 +286,7 @@ def test_not_drift_ends_the_page_mutes_its_direction_and_is_counted() -> None:
 def test_what_is_no_drift_stays_so_through_frames_that_lack_the_layer() -> None:
     runner = out_of_control(29)
     data = stream(29)
-    (opened,) = {
-        d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
-    }
+    opened = paged(runner)
     until_ns = START_NS + 10**6 * STEP_NS
     runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns)))
     before = len(runner.outputs.detections)
@@ -297,9 +301,7 @@ def test_what_is_no_drift_stays_so_through_frames_that_lack_the_layer() -> None:
 def test_what_is_no_drift_is_looked_at_again_once_its_time_is_over() -> None:
     runner = out_of_control(29)
     data = stream(29)
-    (opened,) = {
-        d.detection_id for d in runner.outputs.detections if d.stream == "embedding:head" and d.verdict == "paging"
-    }
+    opened = paged(runner)
     until_ns = START_NS + (ONSET + 200) * STEP_NS
     runner.feed(control(not_drift=pb.NotDrift(view="top", detection_id=opened, until_ns=until_ns)))
     before = len(runner.outputs.detections)

@@ -51,11 +51,7 @@ class TokenFile(Generic[E]):
         except FileNotFoundError:
             self._stamp, self._entries = None, {}
             return self._entries
-        stamp = (
-            stat.st_mtime_ns,
-            stat.st_size,
-            stat.st_ino,
-        )  # a file renewed within a tick of its clock is another file
+        stamp = (stat.st_mtime_ns, stat.st_size, stat.st_ino)  # the last: a clock may not have ticked since
         if stamp != self._stamp:
             self._entries, self._stamp = self._read(), stamp
         return self._entries

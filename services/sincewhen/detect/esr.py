@@ -120,7 +120,7 @@ class Esr:
         return out[:used]
 
     @property
-    def compiled(self) -> "Compiled":
+    def compiled(self) -> Compiled:
         """What `update_frames` takes of this detector: the same arrays for good, which it changes."""
         state = self.state
         return (

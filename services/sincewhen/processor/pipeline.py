@@ -239,8 +239,8 @@ class Pipeline:
         lot_change, step = begins(frames, shift, memory.context)
         pause = since_last(at_ns, memory.last_captured_at_ns)
         longest = {stream: monitor.null.n_max for stream, monitor in view.monitors.items()}
-        cuts_of = {frames: breaks(pause, spacing * frames) for frames in set(longest.values())}
-        cuts = {stream: cuts_of[frames] for stream, frames in longest.items()}
+        cuts_of = {window: breaks(pause, spacing * window) for window in set(longest.values())}
+        cuts = {stream: cuts_of[window] for stream, window in longest.items()}
         view.calm = view.calm or Calm(view.monitors)
         began = view.calm.take(scores, at_ns, (lot_change, step), cuts)
         ln_z = dict(zip(view.monitors, began.ln_z, strict=True))
